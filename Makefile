@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make help` lists the targets. Everything is installed into .venv and build/; nothing outside the checkout but
+# the Debian packages named in requirements/debian-*.txt.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON := $(BIN)/python
+export PYTHONDONTWRITEBYTECODE := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export ANSIBLE_NOCOLOR ?= 1
+# The venv's tools first: meson-python rebuilds the extension with the ninja it finds on PATH.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+# make demo FORMAT=1080p50 SECONDS=5 SPEED=1
+DEMO_ARGS := $(if $(FORMAT),--format $(FORMAT)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SPEED),--speed $(SPEED))
+# make lab PORTS=netmap|xdp KEEP=1
+LAB_ARGS := $(if $(PORTS),--ports $(PORTS)) $(if $(KEEP),--keep)
+
+C_FILES = $(shell git ls-files 'native/*.c' 'native/*.h')
+SHELL_FILES = $(shell git ls-files '*.sh' .ci/run)
+
+.PHONY: help setup demo test lab bench lint types c-test pytest format lock clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: setup ## forward real and generated ST 2110 media between network namespaces (root)
+	$(PYTHON) -P demo/demo.py $(DEMO_ARGS)
+
+test: lint types c-test pytest ## everything: lint, types, C tests with sanitizers, pytest
+
+.PHONY: lab-asked
+lab-asked:
+	@[ -n "$(NETMAP_SOURCE)$(PORTS)" ] || { echo "make lab: set NETMAP_SOURCE=<URL, git directory or tarball of netmap>, or PORTS=xdp to try the lab without netmap" >&2; exit 1; }
+
+lab: lab-asked build/lab-packages.stamp setup ## deploy a QEMU guest with the playbook and forward media through it (NETMAP_SOURCE=… or PORTS=xdp)
+	$(PYTHON) -P tests/vm/lab_cli.py run $(LAB_ARGS)
+
+bench: setup ## nanoseconds a frame through the true loop over memory ports
+	@[ -d build/bench ] || meson setup -Dextension=false --buildtype=release build/bench >/dev/null
+	meson test -C build/bench --benchmark --verbose
+
+# ---- installing
+
+setup: build/build-packages.stamp build/venv.stamp build/install.stamp ## install what the project needs into .venv
+
+build/%-packages.stamp: requirements/debian-%.txt requirements/install_packages.sh
+	@mkdir -p build
+	@requirements/install_packages.sh $<
+	@touch $@
+
+build/venv.stamp: requirements/dev.lock | build/build-packages.stamp
+	@[ -x $(PYTHON) ] || python3 -m venv $(VENV)
+	@echo "installing Python packages (requirements/dev.lock)"
+	@$(BIN)/pip install -q --require-hashes --only-binary :all: -r $<
+	@touch $@
+
+# Editable: Python from the checkout, the extension rebuilt by meson when a C file changed.
+build/install.stamp: pyproject.toml meson.build meson.options | build/venv.stamp
+	@echo "building the native fast path"
+	@$(BIN)/pip install -q --no-deps --no-build-isolation -C build-dir=build/editable -C setup-args=-Dtests=true -e .
+	@touch $@
+
+# ---- checking
+
+lint: setup build/test-packages.stamp ## every linter, no rule skipped
+	ruff check .
+	ruff format --check .
+	lint-imports
+	clang-format --dry-run -Werror $(C_FILES)
+	@[ -d build/tidy ] || CC=clang meson setup -Dextension=false build/tidy >/dev/null
+	clang-tidy -quiet -p build/tidy $(filter %.c,$(C_FILES))
+	shellcheck $(SHELL_FILES)
+	yamllint --strict .
+	ansible-lint --offline --strict --profile production
+
+types: setup ## mypy strict
+	mypy
+
+# meson setup keeps a configured folder as it is; a new option needs `make clean`.
+c-test: setup build/test-packages.stamp ## C tests: plain, ASan + UBSan, TSan
+	@[ -d build/asan ] || CC=clang meson setup -Dextension=false -Db_sanitize=address,undefined -Db_lundef=false build/asan >/dev/null
+	@[ -d build/tsan ] || CC=clang meson setup -Dextension=false -Db_sanitize=thread -Db_lundef=false build/tsan >/dev/null
+	meson test -C build/editable --print-errorlogs
+	meson test -C build/asan --print-errorlogs
+	meson test -C build/tsan --print-errorlogs
+
+pytest: setup build/test-packages.stamp ## unit, contract, frames, kernel (root), builds (NETMAP_SOURCE)
+	pytest
+
+format: setup ## rewrite Python and C in the project's format
+	ruff format .
+	ruff check --fix .
+	clang-format -i $(C_FILES)
+
+LOCK := pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
+
+lock: setup ## pin again what pyproject.toml declares
+	$(PYTHON) requirements/declared.py dev >build/dev.in
+	$(LOCK) -o requirements/dev.lock build/dev.in
+	$(PYTHON) requirements/declared.py >build/appliance.in
+	$(LOCK) -c requirements/dev.lock -o requirements/appliance.lock build/appliance.in
+
+clean: ## remove what make made
+	rm -rf build dist artifacts lab-report $(VENV)
