@@ -4,18 +4,16 @@
 # Prints nothing and needs neither root nor network where nothing is missing.
 set -eu
 
-missing=
+wanted=$(sed '/^#/d' "$@" | sort -u)
 installed=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' | sed -n 's/^installed //p')
-for package in $(sed '/^#/d' "$@"); do
-    echo "$installed" | grep -qxF "$package" || missing="$missing $package"
-done
+missing=$(echo "$wanted" | grep -vxF "$installed" | tr '\n' ' ' || true)
 [ -n "$missing" ] || exit 0
 
 if [ "$(id -u)" -ne 0 ]; then
-    echo "missing Debian packages: not root, so not installed; run: sudo apt-get install --no-install-recommends$missing" >&2
+    echo "missing Debian packages: not root, so not installed; run: sudo apt-get install --no-install-recommends $missing" >&2
     exit 1
 fi
-echo "installing Debian packages:$missing"
+echo "installing Debian packages: $missing"
 export DEBIAN_FRONTEND=noninteractive
 apt-get -qq update
 # shellcheck disable=SC2086 # the list is meant to be split
