@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The native fast path as Python values: the only importer of the compiled extension.
+
+In the order a frame meets them: `ports` (Region, Port, MemoryPort), `frames` (FrameKey, parse_frame),
+`table` (Route, RouteTable), `worker` (LoopWorker), `state` (StateSegment and its snapshots).
+`names` holds labels and limits, `errors` what a failed call raises.
+"""
+
+from appliance.fastpath.errors import ClosedError, NativeError
+from appliance.fastpath.frames import FrameKey, parse_frame
+from appliance.fastpath.names import DROP_REASONS, DropReason
+from appliance.fastpath.ports import MemoryPort, Port, PortInfo, Region
+from appliance.fastpath.state import PortCounters, RouteCounters, StateSegment, WorkerSnapshot
+from appliance.fastpath.table import Route, RouteTable
+from appliance.fastpath.worker import LoopWorker
+
+__all__ = [
+    "DROP_REASONS",
+    "ClosedError",
+    "DropReason",
+    "FrameKey",
+    "LoopWorker",
+    "MemoryPort",
+    "NativeError",
+    "Port",
+    "PortCounters",
+    "PortInfo",
+    "Region",
+    "Route",
+    "RouteCounters",
+    "RouteTable",
+    "StateSegment",
+    "WorkerSnapshot",
+    "parse_frame",
+]

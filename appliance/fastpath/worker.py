@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The forwarding loop. One thread per worker; the C code runs without the interpreter's lock."""
+
+from appliance.fastpath import names
+from appliance.fastpath._native import ffi, lib
+from appliance.fastpath.errors import ClosedError, check_result, encode_name
+from appliance.fastpath.handle import Handle
+from appliance.fastpath.ports import Port
+from appliance.fastpath.state import StateSegment
+
+
+class LoopWorker(Handle):
+    """A C worker over a state segment and ports, which it uses and does not own."""
+
+    def __init__(self, state: StateSegment, wait: str = "adaptive") -> None:
+        """`wait` is "poll", "busy" or "adaptive"."""
+        out = ffi.new("struct fp_worker **")
+        what = f"worker of {state.path}"
+        with state.use() as segment:
+            check_result(lib.fp_worker_create(segment, names.parse_wait(wait), out), what)
+            super().__init__(what, out[0], lib.fp_worker_destroy, state)
+        self._port_count = 0
+
+    def add_port(self, port: Port, name: str) -> int:
+        """Give the loop a port before its first turn; returns its index. `name` is the configuration's."""
+        encoded = encode_name(name, f"port {name}")
+        with self.use() as worker, port.use() as native_port:
+            check_result(lib.fp_worker_add_port(worker, native_port, encoded), f"port {name} ({port.spec})")
+            self._depend_on(port)
+            self._port_count += 1
+            return self._port_count - 1
+
+    def turn(self) -> int:
+        """Table switch, a burst from every RX ring, one sync per port. Returns the frames received."""
+        with self.use() as worker:
+            return check_result(lib.fp_worker_turn(worker), self._what)
+
+    def run(self) -> None:
+        """Turns until a stop is requested in the state segment, then flushes the TX rings."""
+        with self.use() as worker:
+            check_result(lib.fp_worker_run(worker), self._what)
+
+    def _acquire(self) -> None:
+        # One thread drives a worker: a second one, or a close, is refused instead of waiting.
+        if not self._guard.acquire(blocking=False):
+            raise ClosedError(f"{self._what} runs in another thread; request a stop and wait for its end")
