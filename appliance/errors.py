@@ -27,7 +27,7 @@ from typing import ClassVar
 
 
 class ExitCode(IntEnum):
-    """What every command of this product exits with; ARCHITECTURE.md, roles and driver_builds repeat these."""
+    """What every command of this product exits with; ARCHITECTURE.md and the roles repeat these."""
 
     OK = 0
     FAILED = 1
@@ -59,7 +59,7 @@ class UsageError(ApplianceError):
 class ConfigError(ApplianceError):
     """The configuration is refused.
 
-    `problems` holds one line for each problem, in the order of the file: `config.yaml:41: field: seen; do this`.
+    `problems` holds one line for each, in the order of the file: `config.yaml:41: field: seen; do this`.
     """
 
     exit_code = ExitCode.CONFIG_REFUSED
@@ -69,13 +69,13 @@ class ConfigError(ApplianceError):
         super().__init__("\n".join(self.problems))
 
 
-class DaemonUnreachable(ApplianceError):
+class DaemonUnreachable(ApplianceError):  # noqa: N818 - says what happened; the root is the Error
     """Nothing answers on the control socket."""
 
     exit_code = ExitCode.DAEMON_UNREACHABLE
 
 
-class RefusedAsUnsafe(ApplianceError):
+class RefusedAsUnsafe(ApplianceError):  # noqa: N818
     """Possible, but it would harm what runs now."""
 
     exit_code = ExitCode.UNSAFE
@@ -89,7 +89,7 @@ class RestartNeeded(RefusedAsUnsafe):
     """The change restarts a worker and nobody allowed that."""
 
 
-class TimedOut(ApplianceError):
+class TimedOut(ApplianceError):  # noqa: N818
     """No answer within the time limit."""
 
     exit_code = ExitCode.TIMED_OUT

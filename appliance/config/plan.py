@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From what runs to what is wanted: the list of actions, each of which can be printed before it is done.
+
+Pure. `appliance.daemon` carries the actions out in this order.
+"""
+
+from collections.abc import Iterator
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from appliance.config.schema import Config, Match, Route
+from appliance.config.worker_spec import PortSpec, WorkerSpec, build_worker_spec
+
+
+class ActionKind(StrEnum):
+    """What is done to a worker or a route."""
+
+    STOP_WORKER = "stop-worker"
+    RESTART_WORKER = "restart-worker"
+    START_WORKER = "start-worker"
+    REMOVE_ROUTE = "remove-route"
+    CHANGE_ROUTE = "change-route"
+    ADD_ROUTE = "add-route"
+    RECORD_TEXT = "record-text"
+
+
+# Frames of a worker that stops or restarts are lost meanwhile; starting another worker harms nobody.
+_DISRUPTIVE = frozenset({ActionKind.STOP_WORKER, ActionKind.RESTART_WORKER})
+
+
+class Action(BaseModel):
+    """One step from the active to the staged configuration."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: ActionKind
+    subject: str
+    """The worker's or route's name; the file for record-text."""
+    reason: str
+    """What differs, for a person."""
+
+    @property
+    def disruptive(self) -> bool:
+        """Whether frames that are forwarded now are lost while it is carried out."""
+        return self.kind in _DISRUPTIVE
+
+    def __str__(self) -> str:
+        return f"{self.kind.value.replace('-', ' ')} {self.subject}: {self.reason}"
+
+
+def plan_changes(active: Config | None, staged: Config) -> list[Action]:
+    """The actions that turn `active` (None: nothing runs) into `staged`; empty where they mean the same."""
+    return [*_plan_workers(active, staged), *_plan_routes(active, staged)]
+
+
+def find_restarts(actions: list[Action]) -> list[Action]:
+    """The actions that need `--allow-restart`."""
+    return [action for action in actions if action.disruptive]
+
+
+def _plan_workers(active: Config | None, staged: Config) -> Iterator[Action]:
+    before = _build_specs(active)
+    after = _build_specs(staged)
+    for name in before.keys() - after.keys():
+        yield Action(kind=ActionKind.STOP_WORKER, subject=name, reason="no longer in the configuration")
+    for name, spec in after.items():
+        if name in before:
+            reason = explain_spec_change(before[name], spec)
+            if reason is not None:
+                yield Action(kind=ActionKind.RESTART_WORKER, subject=name, reason=reason)
+    for name, spec in after.items():
+        if name not in before:
+            ports = ", ".join(str(port.device) for port in spec.ports)
+            yield Action(kind=ActionKind.START_WORKER, subject=name, reason=f"ports {ports}")
+
+
+def _build_specs(config: Config | None) -> dict[str, WorkerSpec]:
+    workers = config.workers if config is not None else []
+    return {worker.name: build_worker_spec(config, worker.name) for worker in workers if config is not None}
+
+
+def explain_spec_change(before: WorkerSpec, after: WorkerSpec) -> str | None:
+    """Why a worker of spec `before` cannot become one of spec `after` while it runs; None where it can.
+
+    The order of ports is no change: routes are published by the indices of the running worker.
+    """
+    changes = [*_explain_fields(before, after), *_explain_ports(before.ports, after.ports)]
+    return ", ".join(changes) if changes else None
+
+
+def _explain_fields(before: WorkerSpec, after: WorkerSpec) -> Iterator[str]:
+    if before.cpu != after.cpu:
+        yield f"cpu {_render(before.cpu)} → {_render(after.cpu)}"
+    if before.wait != after.wait:
+        yield f"wait {before.wait} → {after.wait}"
+
+
+def _explain_ports(before: tuple[PortSpec, ...], after: tuple[PortSpec, ...]) -> Iterator[str]:
+    old, new = {port.name: port for port in before}, {port.name: port for port in after}
+    yield from (f"port {name} removed" for name in old if name not in new)
+    yield from (f"port {name} added" for name in new if name not in old)
+    for name, port in new.items():
+        if name not in old or old[name] == port:
+            continue
+        for field in PortSpec.model_fields:
+            seen, wanted = getattr(old[name], field), getattr(port, field)
+            if seen != wanted:
+                yield f"port {name} {field} {_render(seen)} → {_render(wanted)}"
+
+
+def _render(value: object) -> str:
+    if value is None:
+        return "default"
+    if isinstance(value, BaseModel):
+        return "/".join(str(part) for part in value.model_dump().values())
+    return str(value)
+
+
+def _plan_routes(active: Config | None, staged: Config) -> Iterator[Action]:
+    before = {route.name: route for route in active.routes} if active is not None else {}
+    after = {route.name: route for route in staged.routes}
+    for name in before:
+        if name not in after:
+            yield Action(kind=ActionKind.REMOVE_ROUTE, subject=name, reason=render_route(before[name]))
+    for name, route in after.items():
+        if name in before and before[name] != route:
+            reason = f"{render_route(before[name])} becomes {render_route(route)}"
+            yield Action(kind=ActionKind.CHANGE_ROUTE, subject=name, reason=reason)
+    for name, route in after.items():
+        if name not in before:
+            yield Action(kind=ActionKind.ADD_ROUTE, subject=name, reason=render_route(route))
+
+
+def render_route(route: Route) -> str:
+    """`red-in vlan 100 239.1.2.1:6000 → red-out, blue-out`."""
+    return f"{_render_match(route.match)} → {', '.join(route.outputs)}"
+
+
+def _render_match(match: Match) -> str:
+    tags = [str(tag) for tag in (match.vlan, match.inner_vlan) if tag is not None]
+    vlan = f" vlan {'.'.join(tags)}" if tags else ""
+    address = match.group or match.destination
+    shown = f"[{address}]" if address is not None and address.version == 6 else str(address)
+    return f"{match.port}{vlan} {shown}:{match.udp_port}"
