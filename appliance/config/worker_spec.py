@@ -75,7 +75,7 @@ class WorkerFiles:
 
     @property
     def error(self) -> Path:
-        """Written by a worker that failed: `{"exit_code": 1, "message": "..."}`; its next start removes it."""
+        """Written by a worker that failed: `{"exit_code": 1, "message": "…"}`; its next start removes it."""
         return self.folder / "error.json"
 
 

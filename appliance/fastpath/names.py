@@ -18,6 +18,7 @@ BURST_FRAMES: int = lib.FP_BURST_FRAMES
 NO_VLAN: int = lib.FP_VLAN_NONE  # key field: the frame carries no such tag
 
 E_INVALID: int = lib.FP_E_INVALID
+E_NO_MEMORY: int = lib.FP_E_NO_MEMORY
 E_SYSTEM: int = lib.FP_E_SYSTEM
 E_NO_NETMAP: int = lib.FP_E_NO_NETMAP
 E_NETMAP_VERSION: int = lib.FP_E_NETMAP_VERSION

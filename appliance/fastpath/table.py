@@ -52,18 +52,12 @@ class RouteTable(Handle):
     def add(self, route: Route) -> None:
         """Add one route. E_DUPLICATE where its key is present, E_TABLE_FULL past the capacity."""
         subject = f"route {route.key}"
-        if not 0 < len(route.outputs) <= names.MAX_OUTPUTS:
-            seen = len(route.outputs)
-            raise NativeError(names.E_INVALID, f"{subject}: {seen} outputs, 1 to {names.MAX_OUTPUTS} wanted")
-        if not 0 <= route.counter < names.MAX_ROUTES:
-            seen = f"{subject}: counter {route.counter}"
-            raise NativeError(names.E_INVALID, f"{seen} is not in 0..{names.MAX_ROUTES - 1}")
+        _check_range(f"{subject}: number of outputs", len(route.outputs), 1, names.MAX_OUTPUTS)
+        _check_range(f"{subject}: counter", route.counter, 0, names.MAX_ROUTES - 1)
         native = ffi.new("struct fp_route *")
         write_key(route.key, native.key)
         for position, output in enumerate(route.outputs):
-            if not 0 <= output < names.MAX_PORTS:
-                seen = f"{subject}: output {output}"
-                raise NativeError(names.E_INVALID, f"{seen} is not in 0..{names.MAX_PORTS - 1}")
+            _check_range(f"{subject}: output", output, 0, names.MAX_PORTS - 1)
             native.outputs[position] = output
         native.output_count = len(route.outputs)
         native.counter = route.counter
@@ -84,3 +78,8 @@ class RouteTable(Handle):
     def __len__(self) -> int:
         with self.use() as table:
             return lib.fp_table_count(table)
+
+
+def _check_range(subject: str, value: int, lowest: int, highest: int) -> None:
+    if not lowest <= value <= highest:
+        raise NativeError(names.E_INVALID, f"{subject}: {value} is not in {lowest}..{highest}")

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is wrong, as sentences for the operator: what was seen, what was wanted, what to do."""
+
+import json
+
+from appliance.config.worker_spec import WorkerFiles
+from appliance.fastpath import NativeError
+from appliance.telemetry.account import count_unaccounted, count_unaccounted_copies
+from appliance.telemetry.records import PortRecord, WorkerRecord
+
+# A worker beats at least every 200 ms (fastpath.h, heartbeat_ns); ten missed beats are no jitter.
+STALE_HEARTBEAT_S = 2.0
+
+
+def list_worker_problems(worker: WorkerRecord, files: WorkerFiles) -> tuple[str, ...]:
+    """The problems of a worker whose state segment could be read."""
+    name = f"worker {worker.name}"
+    if not worker.alive:
+        seen = f"process {worker.pid} is gone" if worker.running else f"stopped (process {worker.pid} ended)"
+        return (f"{name}: {seen}; {_read_error(files) or 'start the daemon, it starts the worker again'}",)
+    problems = []
+    if not worker.running:
+        problems.append(f"{name}: process {worker.pid} lives but its loop does not run; restart the worker")
+    elif worker.heartbeat_age_s is not None and worker.heartbeat_age_s > STALE_HEARTBEAT_S:
+        problems.append(
+            f"{name}: no heartbeat for {worker.heartbeat_age_s:.1f} s, one every 0.2 s was wanted; "
+            "look whether its CPU is taken away or the process is stopped"
+        )
+    if worker.published > worker.generation:
+        problems.append(
+            f"{name}: uses generation {worker.generation}, generation {worker.published} was published and "
+            "is not acknowledged; look again, and restart the worker where it stays so"
+        )
+    return tuple(problems)
+
+
+def list_port_problems(port: PortRecord, before: PortRecord | None = None) -> tuple[str, ...]:
+    """The problems of one port; `before` is the same port in an earlier observation."""
+    name = f"port {port.name} of worker {port.worker}"
+    problems = []
+    if missing := count_unaccounted(port):
+        problems.append(f"{name}: {missing} received frames are not accounted for; report this as a defect")
+    if missing := count_unaccounted_copies(port):
+        problems.append(f"{name}: {missing} offered copies are not accounted for; report this as a defect")
+    if errors := _rise(port, before, "sync_errors"):
+        problems.append(
+            f"{name}: {errors} failed syncs of {port.device}{_since(before)}, none was wanted; "
+            "look at the interface's link and the kernel log"
+        )
+    if before is not None and (full := _rise(port, before, "tx_full_frames")):
+        problems.append(
+            f"{name}: {full} copies found its TX ring full since the last look; "
+            f"the output is slower than the input: look at the link of {port.device}"
+        )
+    return tuple(problems)
+
+
+def render_unreadable(files: WorkerFiles, error: NativeError) -> str:
+    """The sentence for a worker whose state segment cannot be read."""
+    return f"worker {files.name}: {_read_error(files) or error.message}"
+
+
+def _rise(port: PortRecord, before: PortRecord | None, field: str) -> int:
+    """How much a counter grew; a smaller one than before is a new worker's, counted from 0."""
+    now: int = getattr(port, field)
+    earlier: int = getattr(before, field) if before is not None else 0
+    return now - earlier if now >= earlier else now
+
+
+def _since(before: PortRecord | None) -> str:
+    return " since the worker's start" if before is None else " since the last look"
+
+
+def _read_error(files: WorkerFiles) -> str | None:
+    """The message the worker left when it failed, or None."""
+    try:
+        message = json.loads(files.error.read_text())["message"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return str(message)

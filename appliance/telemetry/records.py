@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shape of `appliance status --json` for workers, ports and routes (ARCHITECTURE.md).
+
+Records are values: frozen, comparable, and JSON by `model_dump(mode="json")`.
+"""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Account(_Record):
+    """What became of received frames (law 5); `dropped_frames` maps every drop reason to its count."""
+
+    received_frames: int = 0
+    forwarded_frames: int = 0
+    merged_frames: int = 0
+    to_host_frames: int = 0
+    dropped_frames: dict[str, int] = {}
+
+
+class WorkerRecord(_Record):
+    """One worker. `heartbeat_age_s` is None where its state segment cannot be read."""
+
+    name: str
+    pid: int
+    alive: bool
+    running: bool
+    generation: int
+    published: int
+    heartbeat_age_s: float | None
+    restarts: int
+    balanced: bool
+    account: Account
+
+
+class PortRecord(_Record):
+    """One port: how it works and every counter of `struct fp_port_counters`. Slots are per ring."""
+
+    name: str
+    worker: str
+    device: str
+    kind: str
+    adapter: str
+    region: int
+    rx_rings: int
+    tx_rings: int
+    rx_slots: int
+    tx_slots: int
+    buffer_bytes: int
+    received_frames: int
+    received_bytes: int
+    forwarded_frames: int
+    merged_frames: int
+    to_host_frames: int
+    dropped_frames: dict[str, int]
+    offered_frames: int
+    transmitted_frames: int
+    transmitted_bytes: int
+    tx_full_frames: int
+    tx_too_long_frames: int
+    swapped_frames: int
+    copied_frames: int
+    bursts: int
+    sync_errors: int
+
+
+class RouteRecord(_Record):
+    """What a route matched since its worker started."""
+
+    name: str
+    frames: int
+    bytes: int
+
+
+class Observation(_Record):
+    """One look at every worker of a runtime directory. `problems` are sentences for the operator."""
+
+    workers: tuple[WorkerRecord, ...] = ()
+    ports: tuple[PortRecord, ...] = ()
+    routes: tuple[RouteRecord, ...] = ()
+    problems: tuple[str, ...] = ()

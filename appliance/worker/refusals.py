@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Why a port could not be opened, as the operator reads it: what failed, what was seen, what to do."""
+
+import platform
+from pathlib import Path
+
+from appliance.config.worker_spec import PortSpec
+from appliance.fastpath import NativeError, names
+
+_DRIVERS_PLAYBOOK = "run playbooks/drivers.yml for {release}"
+
+
+def render_refusal(port: PortSpec, error: NativeError) -> str:
+    """`port red-in (netmap:ens4): <what was seen>; <what to do>` in one line."""
+    interface = port.device.interface
+    driver = read_driver(interface) if interface else None
+    seen = _describe_seen(port, driver, error)
+    return f"port {port.name} ({port.device}): {seen}; {_advise(port, error)}"
+
+
+def read_driver(interface: str) -> str | None:
+    """The kernel driver of an interface, or None where it has none (veth, bridge) or does not exist."""
+    link = Path("/sys/class/net") / interface / "device" / "driver"
+    return link.resolve().name if link.exists() else None
+
+
+def _describe_seen(port: PortSpec, driver: str | None, error: NativeError) -> str:
+    if error.code == names.E_NOT_NATIVE and driver:
+        return f"driver {driver} is loaded without netmap, the emulated adapter was not allowed"
+    if error.code == names.E_NO_DEVICE and port.device.interface:
+        return f"the interface {port.device.interface} does not exist"
+    if error.code == names.E_UNSUPPORTED and port.xdp is not None:
+        owner = f"driver {driver}" if driver else "the driver"
+        return f"{owner} or this kernel does not support XDP mode {port.xdp.mode} with {port.xdp.copy_mode}"
+    return error.reason
+
+
+def _advise(port: PortSpec, error: NativeError) -> str:
+    playbook = _DRIVERS_PLAYBOOK.format(release=platform.release())
+    interface = port.device.interface
+    advice = {
+        names.E_NO_NETMAP: f"load it with `modprobe netmap`, or {playbook}",
+        names.E_NETMAP_VERSION: playbook,
+        names.E_NOT_NATIVE: f"{playbook}, or write `emulated: allow`",
+        names.E_NO_DEVICE: "`ip link` shows the interfaces of this host",
+        names.E_BUSY: f"close what uses {interface or port.device} (`ss -0 -p` shows sockets), or name another port",
+        names.E_UNSUPPORTED: _advise_mode(port),
+        names.E_NO_MEMORY: "use smaller ring_slots",
+        names.E_REGION: "use smaller ring_slots, or fewer queues (`ethtool -L`)",
+        names.E_SPEC: "write the device as in docs/reference: netmap:…, vale…:…, xdp:… or memory:…",
+        names.E_SYSTEM: "the worker needs root, or CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF and CAP_IPC_LOCK",
+    }
+    return advice.get(error.code, "look at the kernel log (`dmesg`)")
+
+
+def _advise_mode(port: PortSpec) -> str:
+    if port.xdp is None:
+        return "use another kind of port"
+    if port.xdp.copy_mode == "zerocopy":
+        return "write `xdp: {copy: copy}` to accept copies"
+    if port.xdp.mode == "native":
+        return "write `xdp: {mode: generic}` to accept the generic hook"
+    return "use another kind of port"
