@@ -167,6 +167,8 @@ struct fp_port_info {
 struct fp_port;
 /* `region` is needed for xdp: and memory: ports and ignored by netmap ports. */
 int fp_port_open(const struct fp_port_config *config, struct fp_region *region, struct fp_port **out);
+/* Buffers the port will take from its region, to size it before: 0 for netmap ports, else rings x 2 x slots. Or a negative code. */
+int fp_port_plan_buffers(const struct fp_port_config *config);
 void fp_port_close(struct fp_port *port); /* returns the interface to the state before; NULL is allowed */
 int fp_port_describe(const struct fp_port *port, struct fp_port_info *out); /* name is left empty */
 
