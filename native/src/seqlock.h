@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One writer, any number of readers in other processes: the writer never waits, a reader repeats until it read no word
+ * of two writes. Data words are atomics with release stores and acquire loads instead of plain words and fences: free
+ * on x86-64, and ThreadSanitizer understands it.
+ */
+#ifndef FP_SEQLOCK_H
+#define FP_SEQLOCK_H
+
+#include "fastpath.h"
+
+typedef FP_ATOMIC(uint64_t) fp_word;
+typedef FP_ATOMIC(uint32_t) fp_sequence; /* odd while a write is under way */
+
+static inline void fp_seq_write_begin(fp_sequence *sequence) {
+    uint32_t value = atomic_load_explicit(sequence, memory_order_relaxed);
+    atomic_store_explicit(sequence, value + 1, memory_order_relaxed);
+}
+
+static inline void fp_seq_write_end(fp_sequence *sequence) {
+    uint32_t value = atomic_load_explicit(sequence, memory_order_relaxed);
+    atomic_store_explicit(sequence, value + 1, memory_order_release);
+}
+
+static inline void fp_seq_store(fp_sequence *sequence, fp_word *to, const uint64_t *from, size_t words) {
+    fp_seq_write_begin(sequence);
+    for (size_t i = 0; i < words; i++) {
+        atomic_store_explicit(&to[i], from[i], memory_order_release);
+    }
+    fp_seq_write_end(sequence);
+}
+
+/* FP_E_TORN where the write under way does not end within 200 ms; `to` is then untouched. */
+int fp_seq_load(const fp_sequence *sequence, const fp_word *from, uint64_t *to, size_t words);
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What readers take out of the state segment. */
+#include "state.h"
+
+/* The digest of the table offered last. The slot is written again only after a later offer was taken, so the digest is
+ * the right one if the offer is still the same afterwards. */
+static uint64_t read_offer(const struct fp_segment *segment, uint64_t digest[FP_DIGEST_BYTES / 8]) {
+    for (;;) {
+        uint64_t offer = atomic_load_explicit(&segment->offer, memory_order_acquire);
+        const struct fp_table_slot *slot = &segment->tables[fp_offer_slot(offer)];
+        for (size_t i = 0; i < FP_DIGEST_BYTES / sizeof(uint64_t); i++) {
+            digest[i] = offer == 0 ? 0 : atomic_load_explicit(&slot->digest[i], memory_order_acquire);
+        }
+        if (atomic_load_explicit(&segment->offer, memory_order_relaxed) == offer) {
+            return offer;
+        }
+    }
+}
+
+int fp_state_read_worker(const struct fp_state *state, struct fp_worker_snapshot *out) {
+    const struct fp_segment *segment = state->segment;
+    uint64_t words[FP_WORKER_WORDS];
+    uint64_t digest[FP_DIGEST_BYTES / sizeof(uint64_t)];
+    int result = fp_seq_load(&segment->worker_sequence, segment->worker_words, words, FP_WORKER_WORDS);
+    if (result != 0) {
+        return result;
+    }
+    *out = (struct fp_worker_snapshot){
+        .generation = fp_offer_generation(atomic_load_explicit(&segment->taken, memory_order_acquire)),
+        .pid = segment->pid,
+        .pid_start_ticks = segment->pid_start_ticks,
+        .started_ns = segment->started_ns,
+        .heartbeat_ns = words[FP_WORD_HEARTBEAT_NS],
+        .loops = words[FP_WORD_LOOPS],
+        .running = (uint32_t)words[FP_WORD_RUNNING],
+        .port_count = atomic_load_explicit(&segment->port_count, memory_order_acquire),
+        .stop_requested = atomic_load_explicit(&segment->stop, memory_order_acquire),
+    };
+    /* After `generation`, so that published is never below it. */
+    out->published = fp_offer_generation(read_offer(segment, digest));
+    memcpy(out->digest, digest, sizeof digest);
+    return 0;
+}
+
+static int port_exists(const struct fp_state *state, uint32_t port) {
+    return port < FP_MAX_PORTS && port < atomic_load_explicit(&state->segment->port_count, memory_order_acquire);
+}
+
+int fp_state_read_port_info(const struct fp_state *state, uint32_t port, struct fp_port_info *out) {
+    if (!port_exists(state, port)) {
+        return FP_E_INVALID;
+    }
+    *out = state->segment->infos[port];
+    out->name[FP_NAME_BYTES - 1] = '\0';
+    out->spec[FP_NAME_BYTES - 1] = '\0';
+    return 0;
+}
+
+int fp_state_read_port(const struct fp_state *state, uint32_t port, struct fp_port_counters *out) {
+    uint64_t words[FP_PORT_WORDS];
+    if (!port_exists(state, port)) {
+        return FP_E_INVALID;
+    }
+    const struct fp_port_block *block = &state->segment->ports[port];
+    int result = fp_seq_load(&block->sequence, block->words, words, FP_PORT_WORDS);
+    if (result == 0) {
+        memcpy(out, words, sizeof *out);
+    }
+    return result;
+}
+
+int fp_state_read_route(const struct fp_state *state, uint32_t counter, struct fp_route_counters *out) {
+    uint64_t words[2];
+    if (counter >= FP_MAX_ROUTES) {
+        return FP_E_INVALID;
+    }
+    const struct fp_route_block *block = &state->segment->routes[counter];
+    int result = fp_seq_load(&block->sequence, block->words, words, 2);
+    if (result == 0) {
+        memcpy(out, words, sizeof *out);
+    }
+    return result;
+}

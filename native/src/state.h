@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What lies in the state segment. Who writes what: `offer` and the table slot not in use: the daemon; `stop`: both; all
+ * else: the worker.
+ *
+ * Publishing a table is one release store of `offer` = generation << 1 | table slot. The worker takes it at a burst
+ * boundary and answers by storing the same value into `taken`; from then on the other slot is free to be written.
+ */
+#ifndef FP_STATE_H
+#define FP_STATE_H
+
+#include "seqlock.h"
+#include "table.h"
+
+#define FP_STATE_MAGIC 0x315f65746174732dULL /* little endian "-state_1" */
+
+#define FP_PORT_WORDS (sizeof(struct fp_port_counters) / sizeof(uint64_t))
+
+struct fp_port_block {
+    _Alignas(64) fp_sequence sequence;
+    fp_word words[FP_PORT_WORDS];
+};
+
+struct fp_route_block {
+    fp_sequence sequence;
+    uint32_t unused;
+    fp_word words[2]; /* struct fp_route_counters */
+};
+
+/* Worker words that belong together, in the order of this enum. */
+enum { FP_WORD_HEARTBEAT_NS, FP_WORD_LOOPS, FP_WORD_RUNNING, FP_WORKER_WORDS };
+
+struct fp_table_slot {
+    fp_word digest[FP_DIGEST_BYTES / sizeof(uint64_t)];
+    struct fp_table_flat table;
+};
+
+struct fp_segment {
+    uint64_t magic;
+    uint32_t version;
+    uint32_t reserved;
+    uint64_t size_bytes;
+    uint64_t pid;
+    uint64_t pid_start_ticks;
+    uint64_t started_ns;
+    struct fp_port_info infos[FP_MAX_PORTS];  /* complete below port_count */
+    _Alignas(64) FP_ATOMIC(uint32_t) port_count;
+    FP_ATOMIC(uint32_t) stop;
+    _Alignas(64) fp_word offer;
+    _Alignas(64) fp_word taken;
+    fp_sequence worker_sequence;
+    fp_word worker_words[FP_WORKER_WORDS];
+    struct fp_port_block ports[FP_MAX_PORTS];
+    struct fp_route_block routes[FP_MAX_ROUTES];
+    struct fp_table_slot tables[2];
+};
+
+struct fp_state {
+    int fd; /* holds publishers apart by flock(2) */
+    struct fp_segment *segment;
+};
+
+static inline uint64_t fp_offer_generation(uint64_t offer) { return offer >> 1; }
+static inline unsigned fp_offer_slot(uint64_t offer) { return (unsigned)(offer & 1); }
+
+#endif
