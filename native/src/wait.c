@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sleeping until a port has frames. */
+#include "worker.h"
+#include <errno.h>
+#include <time.h>
+
+enum { FAULTS = POLLERR | POLLHUP | POLLNVAL };
+
+/* A descriptor in fault is always ready and would turn sleeping into spinning: poll(2) skips negative ones. */
+static void fds_mask(struct fp_worker *worker) {
+    for (uint32_t i = 0; i < worker->port_count; i++) {
+        const struct fp_worker_port *port = &worker->ports[i];
+        bool rests = fp_worker_port_rests(worker, port);
+        for (uint32_t j = 0; j < port->fd_count; j++) {
+            struct pollfd *fd = &port->fds[j];
+            if (rests == (fd->fd >= 0)) {
+                fd->fd = ~fd->fd;
+            }
+            fd->revents = 0;
+        }
+    }
+}
+
+static void fds_inspect(struct fp_worker *worker) {
+    for (uint32_t i = 0; i < worker->port_count; i++) {
+        struct fp_worker_port *port = &worker->ports[i];
+        bool fault = false;
+        for (uint32_t j = 0; j < port->fd_count; j++) {
+            fault = fault || (port->fds[j].revents & FAULTS) != 0;
+            port->port->woken = port->port->woken || (port->fds[j].revents & POLLIN) != 0;
+        }
+        if (fault) {
+            port->counters.sync_errors++;
+            port->counters_changed = true;
+            port->retry_ns = fp_monotonic_ns() + FP_REST_NS;
+        }
+    }
+}
+
+void fp_worker_wait(struct fp_worker *worker) {
+    fds_mask(worker);
+    int ready = poll(worker->fds, worker->fd_count, FP_WAIT_MS);
+    if (ready > 0) {
+        fds_inspect(worker);
+    } else if (ready < 0 && errno != EINTR) {
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL); /* out of memory: do not spin */
+    }
+}

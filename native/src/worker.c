@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The worker: its ports, its turns, and their faults. */
+#include "worker.h"
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+uint64_t fp_monotonic_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+int fp_worker_create(struct fp_state *state, enum fp_wait wait, struct fp_worker **out) {
+    if (wait != FP_WAIT_POLL && wait != FP_WAIT_BUSY && wait != FP_WAIT_ADAPTIVE) {
+        return FP_E_INVALID;
+    }
+    struct fp_worker *worker = calloc(1, sizeof *worker);
+    if (worker == NULL) {
+        return FP_E_NO_MEMORY;
+    }
+    worker->segment = state->segment;
+    worker->wait = wait;
+    *out = worker;
+    return 0;
+}
+
+void fp_worker_destroy(struct fp_worker *worker) {
+    if (worker != NULL) {
+        free(worker->fds);
+        free(worker);
+    }
+}
+
+/* Descriptors of all ports lie in one array for poll(2). */
+static int fds_extend(struct fp_worker *worker, struct fp_port *port) {
+    uint32_t room = worker->fd_count + (port->info.rx_rings > 0 ? port->info.rx_rings : 1);
+    struct pollfd *fds = realloc(worker->fds, room * sizeof *fds);
+    if (fds == NULL) {
+        return FP_E_NO_MEMORY;
+    }
+    worker->fds = fds;
+    struct fp_worker_port *added = &worker->ports[worker->port_count];
+    added->fd_count = port->ops->poll_fds(port, fds + worker->fd_count);
+    worker->fd_count += added->fd_count;
+    for (uint32_t i = 0; i <= worker->port_count; i++) { /* the array may have moved */
+        worker->ports[i].fds = fds;
+        fds += worker->ports[i].fd_count;
+    }
+    return 0;
+}
+
+int fp_worker_add_port(struct fp_worker *worker, struct fp_port *port, const char *name) {
+    size_t length = strnlen(name, FP_NAME_BYTES);
+    if (worker->port_count == FP_MAX_PORTS || worker->loops > 0 || length == 0 || length == FP_NAME_BYTES) {
+        return FP_E_INVALID;
+    }
+    int result = fds_extend(worker, port);
+    if (result != 0) {
+        return result;
+    }
+    struct fp_port_info *info = &worker->segment->infos[worker->port_count];
+    *info = port->info;
+    memset(info->name, 0, sizeof info->name);
+    memcpy(info->name, name, length);
+    worker->ports[worker->port_count].port = port;
+    worker->port_count++;
+    atomic_store_explicit(&worker->segment->port_count, worker->port_count, memory_order_release);
+    return 0;
+}
+
+static void sync_done(struct fp_worker *worker, struct fp_worker_port *port, int result) {
+    if (result == 0) {
+        port->retry_ns = 0;
+        return;
+    }
+    port->counters.sync_errors++;
+    port->counters_changed = true;
+    port->retry_ns = worker->now_ns + FP_REST_NS;
+}
+
+void fp_worker_rx_sync(struct fp_worker *worker, struct fp_worker_port *port) {
+    sync_done(worker, port, port->port->ops->rx_sync(port->port));
+}
+
+void fp_worker_tx_sync(struct fp_worker *worker, struct fp_worker_port *port) {
+    port->unsent = false;
+    sync_done(worker, port, port->port->ops->tx_sync(port->port));
+}
+
+static bool is_half_full(const struct fp_port *port) {
+    for (uint32_t i = 0; i < port->info.tx_rings; i++) {
+        if (fp_ring_outstanding(&port->tx[i]) > port->tx[i].slots / 2) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool has_outstanding(const struct fp_port *port) {
+    for (uint32_t i = 0; i < port->info.tx_rings; i++) {
+        if (fp_ring_outstanding(&port->tx[i]) > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Finished slots come back in a sync only: ring by ring, before they run short. */
+static void make_room(struct fp_worker *worker) {
+    for (uint32_t i = 0; i < worker->port_count; i++) {
+        struct fp_worker_port *port = &worker->ports[i];
+        if (!fp_worker_port_rests(worker, port) && is_half_full(port->port)) {
+            fp_worker_tx_sync(worker, port);
+        }
+    }
+}
+
+/* Frames of all ports; `outstanding` also syncs ports that only wait for slots to come back. */
+static void transmit(struct fp_worker *worker, bool outstanding) {
+    for (uint32_t i = 0; i < worker->port_count; i++) {
+        struct fp_worker_port *port = &worker->ports[i];
+        bool wanted = port->unsent || (outstanding && has_outstanding(port->port));
+        if (wanted && !fp_worker_port_rests(worker, port)) {
+            fp_worker_tx_sync(worker, port);
+        }
+    }
+}
+
+static uint32_t receive(struct fp_worker *worker, uint32_t index) {
+    struct fp_worker_port *port = &worker->ports[index];
+    uint32_t frames = 0;
+    if (fp_worker_port_rests(worker, port)) {
+        return 0;
+    }
+    fp_worker_rx_sync(worker, port);
+    for (uint32_t ring = 0; ring < port->port->info.rx_rings; ring++) {
+        uint32_t burst = fp_worker_forward(worker, index, ring);
+        frames += burst;
+        if (burst > 0) {
+            make_room(worker);
+        }
+    }
+    return frames;
+}
+
+/* The burst boundary: the one place where a table may change. */
+static void take_table(struct fp_worker *worker) {
+    struct fp_segment *segment = worker->segment;
+    uint64_t offer = atomic_load_explicit(&segment->offer, memory_order_acquire);
+    if (offer != atomic_load_explicit(&segment->taken, memory_order_relaxed)) {
+        worker->table = &segment->tables[fp_offer_slot(offer)].table;
+        atomic_store_explicit(&segment->taken, offer, memory_order_release);
+    }
+}
+
+static void publish_worker(struct fp_worker *worker) {
+    uint64_t words[FP_WORKER_WORDS] = {
+        [FP_WORD_HEARTBEAT_NS] = worker->now_ns,
+        [FP_WORD_LOOPS] = worker->loops,
+        [FP_WORD_RUNNING] = worker->running,
+    };
+    fp_seq_store(&worker->segment->worker_sequence, worker->segment->worker_words, words, FP_WORKER_WORDS);
+}
+
+int fp_worker_turn(struct fp_worker *worker) {
+    uint32_t frames = 0;
+    worker->now_ns = fp_monotonic_ns();
+    take_table(worker);
+    make_room(worker);
+    for (uint32_t i = 0; i < worker->port_count; i++) {
+        frames += receive(worker, i);
+    }
+    transmit(worker, frames == 0);
+    worker->loops++;
+    fp_worker_publish(worker); /* faults; frames are published burst by burst */
+    publish_worker(worker);
+    return (int)frames;
+}
+
+/* What the last frames still need once no more are taken. */
+static void flush(struct fp_worker *worker) {
+    uint64_t deadline_ns = fp_monotonic_ns() + FP_FLUSH_MS * 1000000ULL;
+    bool pending = true;
+    while (pending && fp_monotonic_ns() < deadline_ns) {
+        worker->now_ns = fp_monotonic_ns();
+        pending = false;
+        transmit(worker, true);
+        for (uint32_t i = 0; i < worker->port_count; i++) {
+            const struct fp_port *port = worker->ports[i].port;
+            pending = pending || (port->info.kind != FP_PORT_MEMORY && has_outstanding(port));
+        }
+        if (pending) {
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        }
+    }
+    fp_worker_publish(worker);
+}
+
+int fp_worker_run(struct fp_worker *worker) {
+    struct fp_segment *segment = worker->segment;
+    uint64_t last_frame_ns = 0;
+    worker->running = true;
+    while (atomic_load_explicit(&segment->stop, memory_order_acquire) == 0) {
+        if (fp_worker_turn(worker) > 0) {
+            last_frame_ns = worker->now_ns;
+        } else if (worker->wait == FP_WAIT_POLL ||
+                   (worker->wait == FP_WAIT_ADAPTIVE && worker->now_ns - last_frame_ns > FP_SPIN_NS)) {
+            fp_worker_wait(worker);
+        }
+    }
+    flush(worker);
+    worker->running = false;
+    publish_worker(worker);
+    return 0;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A worker over memory ports, ready to be turned. */
+#ifndef FP_RIG_H
+#define FP_RIG_H
+
+#include "frame_builder.h"
+
+struct rig {
+    char path[64]; /* of the state segment */
+    struct fp_state *state;
+    struct fp_region *regions[FP_MAX_PORTS];
+    uint32_t region_count;
+    struct fp_worker *worker;
+    struct fp_table *table;
+    struct fp_port *ports[FP_MAX_PORTS];
+    uint32_t port_count;
+    uint64_t generation;
+};
+
+/* Aborts the test where anything fails. `separate` ports have a region each: nothing can be swapped. */
+void rig_open(struct rig *rig, uint32_t ports, uint32_t ring_slots, int separate, enum fp_wait wait);
+void rig_close(struct rig *rig);
+/* A route for frames of `shape` from `ingress`; `outputs` is a bit mask of ports. Not yet published. */
+void rig_route(struct rig *rig, const struct frame_shape *shape, uint16_t ingress, uint32_t outputs, uint16_t counter);
+/* Offers the table and turns until it is taken. */
+void rig_publish(struct rig *rig);
+struct fp_port_counters rig_counters(const struct rig *rig, uint32_t port);
+uint64_t rig_dropped(const struct fp_port_counters *counters);
+/* Law 5, for every port. */
+void rig_check_balance(const struct rig *rig);
+
+#endif
