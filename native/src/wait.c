@@ -37,9 +37,19 @@ static void fds_inspect(struct fp_worker *worker) {
     }
 }
 
+/* Frames the kernel did not take yet are offered again soon. */
+static int timeout_ms(const struct fp_worker *worker) {
+    for (uint32_t i = 0; i < worker->port_count; i++) {
+        if (worker->ports[i].port->tx_backlog) {
+            return 1;
+        }
+    }
+    return FP_WAIT_MS;
+}
+
 void fp_worker_wait(struct fp_worker *worker) {
     fds_mask(worker);
-    int ready = poll(worker->fds, worker->fd_count, FP_WAIT_MS);
+    int ready = poll(worker->fds, worker->fd_count, timeout_ms(worker));
     if (ready > 0) {
         fds_inspect(worker);
     } else if (ready < 0 && errno != EINTR) {

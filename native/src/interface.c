@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "interface.h"
+#include "fastpath.h"
+#include <errno.h>
+#include <linux/ethtool.h>
+#include <linux/if_packet.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* One ioctl about an interface; errno as left by it. `request` has the name filled in. */
+static int interface_ioctl(const char *name, unsigned long number, struct ifreq *request) {
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return FP_E_SYSTEM;
+    }
+    size_t length = strnlen(name, IFNAMSIZ - 1);
+    memcpy(request->ifr_name, name, length);
+    request->ifr_name[length] = '\0';
+    int result = ioctl(fd, number, request);
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    if (result != 0) {
+        return saved == ENODEV ? FP_E_NO_DEVICE : FP_E_SYSTEM;
+    }
+    return 0;
+}
+
+int fp_interface_index(const char *name) {
+    struct ifreq request = {0};
+    int result = interface_ioctl(name, SIOCGIFFLAGS, &request);
+    if (result == 0 && (request.ifr_flags & IFF_UP) == 0) {
+        errno = ENETDOWN;
+        return FP_E_SYSTEM;
+    }
+    if (result == 0) {
+        result = interface_ioctl(name, SIOCGIFINDEX, &request);
+    }
+    return result == 0 ? request.ifr_ifindex : result;
+}
+
+int fp_interface_queues(const char *name) {
+    struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
+    struct ifreq request = {.ifr_data = (void *)&channels};
+    int result = interface_ioctl(name, SIOCETHTOOL, &request);
+    if (result == FP_E_SYSTEM && errno == EOPNOTSUPP) {
+        return 1;
+    }
+    int queues = (int)(channels.combined_count + channels.rx_count);
+    return result != 0 ? result : queues > 0 ? queues : 1;
+}
+
+int fp_interface_driver(const char *name, char *driver, size_t room_bytes) {
+    struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
+    struct ifreq request = {.ifr_data = (void *)&info};
+    int result = interface_ioctl(name, SIOCETHTOOL, &request);
+    size_t length = strnlen(info.driver, sizeof info.driver);
+    if (result == 0 && length >= room_bytes) {
+        result = FP_E_INVALID;
+    }
+    if (result == 0) {
+        memcpy(driver, info.driver, length);
+        driver[length] = '\0';
+    }
+    return result;
+}
+
+int fp_interface_hold_promiscuous(int ifindex) {
+    int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0); /* protocol 0: receives nothing */
+    struct packet_mreq wanted = {.mr_ifindex = ifindex, .mr_type = PACKET_MR_PROMISC};
+    if (fd < 0) {
+        return FP_E_SYSTEM;
+    }
+    if (setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &wanted, sizeof wanted) != 0) {
+        int saved = errno;
+        close(fd);
+        errno = saved;
+        return FP_E_SYSTEM;
+    }
+    return fd;
+}

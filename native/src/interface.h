@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What ports need of a Linux network interface. Asked by socket calls, which answer for the process's network
+ * namespace; /sys may be mounted for another one. */
+#ifndef FP_INTERFACE_H
+#define FP_INTERFACE_H
+
+#include <stddef.h>
+
+/* Index of an existing interface that is up, or FP_E_NO_DEVICE, or FP_E_SYSTEM with ENETDOWN where it is down. */
+int fp_interface_index(const char *name);
+/* Receive queues in use; 1 where the driver has no channels. Or a negative code. */
+int fp_interface_queues(const char *name);
+/* Name of the driver as the kernel gives it ("e1000", "veth"), or a negative code. */
+int fp_interface_driver(const char *name, char *driver, size_t room_bytes);
+/*
+ * Media is multicast and nobody on this host joins it for us, so the interface must take every address. Returns a
+ * descriptor that holds promiscuous mode until it is closed: counted by the kernel, so that others keep theirs, and
+ * gone with the process however it ends. Or a negative code.
+ */
+int fp_interface_hold_promiscuous(int ifindex);
+
+#endif
