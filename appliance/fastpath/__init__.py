@@ -9,7 +9,7 @@ In the order a frame meets them: `ports` (Region, Port, MemoryPort), `frames` (F
 from appliance.fastpath.errors import ClosedError, NativeError
 from appliance.fastpath.frames import FrameKey, parse_frame
 from appliance.fastpath.names import DROP_REASONS, DropReason
-from appliance.fastpath.ports import MemoryPort, Port, PortInfo, Region
+from appliance.fastpath.ports import MemoryPort, Port, PortInfo, Region, plan_buffers
 from appliance.fastpath.state import PortCounters, RouteCounters, StateSegment, WorkerSnapshot
 from appliance.fastpath.table import Route, RouteTable
 from appliance.fastpath.worker import LoopWorker
@@ -32,4 +32,5 @@ __all__ = [
     "StateSegment",
     "WorkerSnapshot",
     "parse_frame",
+    "plan_buffers",
 ]

@@ -44,6 +44,25 @@ def read_port_info(source: Any) -> PortInfo:
     )
 
 
+def plan_buffers(spec: str, ring_slots: int = 0) -> int:
+    """Buffers a port will take from its region: 0 for netmap ports. Reads the interface's queues.
+
+    NativeError where the spec, the interface or `ring_slots` is not right.
+    """
+    return check_result(lib.fp_port_plan_buffers(_build_config(spec, ring_slots)), f"port {spec}")
+
+
+def _build_config(spec: str, ring_slots: int, flags: int = 0) -> Any:
+    if not 0 <= ring_slots < 2**32:
+        raise NativeError(names.E_INVALID, f"port {spec}: {ring_slots} ring slots")
+    config = ffi.new("struct fp_port_config *")
+    encoded = encode_name(spec, f"port {spec}")
+    ffi.memmove(config.spec, encoded, len(encoded))
+    config.ring_slots = ring_slots
+    config.flags = flags
+    return config
+
+
 class Region(Handle):
     """Buffers between which xdp: and memory: ports move frames by swapping indices."""
 
@@ -83,17 +102,12 @@ class Port(Handle):
         taken or refused, never replaced. `ring_slots` is a power of two, 0 for the default (4096).
         NativeError says why the port cannot be opened; then the interface is as it was before.
         """
-        if not 0 <= ring_slots < 2**32:
-            raise NativeError(names.E_INVALID, f"port {spec}: {ring_slots} ring slots")
-        config = ffi.new("struct fp_port_config *")
-        encoded = encode_name(spec, f"port {spec}")
-        ffi.memmove(config.spec, encoded, len(encoded))
-        config.ring_slots = ring_slots
-        config.flags = (
+        flags = (
             (lib.FP_OPEN_ALLOW_EMULATED if allow_emulated else 0)
             | (lib.FP_OPEN_XDP_ZEROCOPY if xdp_zerocopy else 0)
             | (lib.FP_OPEN_XDP_GENERIC if xdp_generic else 0)
         )
+        config = _build_config(spec, ring_slots, flags)
         out = ffi.new("struct fp_port **")
         if region is None:
             check_result(lib.fp_port_open(config, ffi.NULL, out), f"port {spec}")

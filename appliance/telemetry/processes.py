@@ -12,7 +12,7 @@ _GONE = frozenset("ZXx")
 
 
 def read_start_ticks(pid: int) -> int | None:
-    """Field 22 of /proc/PID/stat, in clock ticks since boot; None where there is no such process or a zombie."""
+    """Field 22 of /proc/PID/stat, in clock ticks since boot; None where no such process lives."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:

@@ -8,9 +8,11 @@ from typing import Self
 from appliance.config.schema import DeviceKind
 from appliance.config.worker_spec import PortSpec, WorkerFiles, WorkerSpec
 from appliance.errors import WorkerError
-from appliance.fastpath import LoopWorker, NativeError, Port, Region, StateSegment
-from appliance.worker.buffers import plan_buffers
+from appliance.fastpath import LoopWorker, NativeError, Port, Region, StateSegment, plan_buffers
 from appliance.worker.refusals import render_refusal
+
+# Holds the largest frame of ST 2110-10 (1,500-byte IP datagrams) with two tags; a page holds two buffers.
+BUFFER_BYTES = 2048
 
 
 class OpenedWorker:
@@ -42,14 +44,20 @@ class OpenedWorker:
             raise WorkerError(self._spec.name, f"worker {self._spec.name}: {error}") from error
 
     def _open_region(self, stack: ExitStack) -> Region | None:
-        plan = plan_buffers(self._spec)
-        if plan is None:
-            return None
+        buffers = sum(self._plan_buffers(port) for port in self._spec.ports)
+        if not buffers:
+            return None  # netmap ports bring their own
         try:
-            return stack.enter_context(Region(plan.buffer_count, plan.buffer_bytes))
+            return stack.enter_context(Region(buffers, BUFFER_BYTES))
         except NativeError as error:
             advice = "use smaller ring_slots or fewer queues"
             raise WorkerError(self._spec.name, f"worker {self._spec.name}: {error}; {advice}") from error
+
+    def _plan_buffers(self, port: PortSpec) -> int:
+        try:
+            return plan_buffers(port.device.text, port.ring_slots or 0)
+        except NativeError as error:
+            raise WorkerError(self._spec.name, render_refusal(port, error)) from error
 
     def _open_port(self, port: PortSpec, region: Region | None) -> Port:
         try:

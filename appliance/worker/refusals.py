@@ -43,7 +43,7 @@ def _advise(port: PortSpec, error: NativeError) -> str:
         names.E_NETMAP_VERSION: playbook,
         names.E_NOT_NATIVE: f"{playbook}, or write `emulated: allow`",
         names.E_NO_DEVICE: "`ip link` shows the interfaces of this host",
-        names.E_BUSY: f"close what uses {interface or port.device} (`ss -0 -p` shows sockets), or name another port",
+        names.E_BUSY: f"`ss -0 -p` shows who uses {interface or port.device}; end that, or name another port",
         names.E_UNSUPPORTED: _advise_mode(port),
         names.E_NO_MEMORY: "use smaller ring_slots",
         names.E_REGION: "use smaller ring_slots, or fewer queues (`ethtool -L`)",

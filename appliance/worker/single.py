@@ -3,11 +3,16 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from appliance.config.worker_spec import WorkerFiles
 from appliance.errors import AlreadyRunning, WorkerError
+
+# Whoever asks whether a worker lives takes its lock for a moment; that is no second worker.
+_TRIES = 10
+_PAUSE_S = 0.02
 
 
 @contextmanager
@@ -29,12 +34,16 @@ def hold_lock(files: WorkerFiles) -> Iterator[None]:
 
 def take_lock(files: WorkerFiles, descriptor: int) -> None:
     """Lock the open file and leave this pid in it, or say who has it."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    for _ in range(_TRIES):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            time.sleep(_PAUSE_S)
+    else:
         holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
         raise AlreadyRunning(
             f"worker {files.name}: process {holder} runs it already in {files.folder}; stop that one first"
-        ) from None
+        )
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)

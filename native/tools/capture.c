@@ -99,7 +99,7 @@ static int parse_record(const uint8_t *file, size_t length, const struct layout 
     return 0;
 }
 
-static int parse_records(struct capture *capture, size_t length, const struct layout *layout, char *error)
+static void parse_records(struct capture *capture, size_t length, const struct layout *layout, char *error)
 {
     size_t offset = FILE_HEADER_BYTES;
     uint64_t room = 0, first_ns = 0, last_ns = 0;
@@ -110,13 +110,13 @@ static int parse_records(struct capture *capture, size_t length, const struct la
             struct capture_frame *grown = realloc(capture->frames, room * sizeof(*grown));
             if (grown == NULL) {
                 snprintf(error, CAPTURE_ERROR_BYTES, "out of memory");
-                return -1;
+                return;
             }
             capture->frames = grown;
         }
         struct capture_frame *frame = &capture->frames[capture->count_frames];
         if (parse_record(capture->file, length, layout, &offset, frame, error) != 0)
-            return -1;
+            return;
         if (capture->count_frames == 0)
             first_ns = last_ns = frame->time_ns;
         if (frame->time_ns < last_ns) /* captures of two NICs are not always sorted */
@@ -125,7 +125,6 @@ static int parse_records(struct capture *capture, size_t length, const struct la
         frame->time_ns -= first_ns;
         capture->count_frames++;
     }
-    return 0;
 }
 
 int capture_load(const char *path, struct capture *out, char error[CAPTURE_ERROR_BYTES])
@@ -138,9 +137,8 @@ int capture_load(const char *path, struct capture *out, char error[CAPTURE_ERROR
     capture.file = load_whole_file(path, &length);
     if (capture.file == NULL)
         snprintf(reason, sizeof(reason), "%s", strerror(errno));
-    else if (parse_file_header(capture.file, length, &layout, reason) == 0 &&
-             parse_records(&capture, length, &layout, reason) == 0 && capture.count_frames == 0)
-        snprintf(reason, sizeof(reason), "no frame in it");
+    else if (parse_file_header(capture.file, length, &layout, reason) == 0)
+        parse_records(&capture, length, &layout, reason);
     if (reason[0] != '\0') {
         int room = CAPTURE_ERROR_BYTES;
         if (snprintf(error, CAPTURE_ERROR_BYTES, "%.120s: %.120s", path, reason) >= room)

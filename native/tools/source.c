@@ -145,6 +145,11 @@ int source_open(const struct source_options *options, struct source *out, char e
         if (capture_load(options->capture, &source.capture, error) != 0)
             return -1;
         source.count_frames = source.capture.count_frames;
+        if (source.count_frames == 0) {
+            snprintf(error, SOURCE_ERROR_BYTES, "%.200s: no frame in it", options->capture);
+            capture_free(&source.capture);
+            return -1;
+        }
     } else if (open_video(options, &source, error) != 0) {
         return -1;
     }

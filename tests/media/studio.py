@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network every kernel test uses: a camera, the appliance, and a receiver on each of two outputs.
+
+camera:out0 ── in:appliance:red ── red:receiver
+                         └─ blue ── blue:receiver
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from appliance_process import ApplianceProcess, Document
+from lab_net import LabNet, Namespace
+from media_tools import MediaProcess, MediaSource, Report, start_receiver, start_sender
+
+OUTPUTS = ("red", "blue")
+RED_GROUP, BLUE_GROUP = "239.20.1.1", "239.20.1.2"
+UDP_PORT = 20000
+RING_SLOTS = 8192
+
+
+@dataclass(frozen=True)
+class RouteLine:
+    """One route of the configuration, in short."""
+
+    group: str
+    outputs: Sequence[str]
+    udp_port: int = UDP_PORT
+    vlan: int | None = None
+    inner_vlan: int | None = None
+
+    def as_mapping(self, name: str) -> dict[str, Any]:
+        """As config.yaml has it."""
+        match: dict[str, Any] = {"port": "in", "group": self.group, "udp_port": self.udp_port}
+        match |= {"vlan": self.vlan} if self.vlan is not None else {}
+        match |= {"inner_vlan": self.inner_vlan} if self.inner_vlan is not None else {}
+        return {"name": name, "match": match, "outputs": list(self.outputs)}
+
+
+DEFAULT_ROUTES = (RouteLine(RED_GROUP, ["red"]), RouteLine(BLUE_GROUP, ["blue"]))
+
+
+@dataclass
+class Studio:
+    """Namespaces, links and an appliance that may or may not run."""
+
+    net: LabNet
+    camera: Namespace
+    middle: Namespace
+    receiver: Namespace
+    appliance: ApplianceProcess
+    wait: str = "adaptive"
+    devices: dict[str, str] = field(
+        default_factory=lambda: {name: f"xdp:{name}" for name in ("in", *OUTPUTS)}
+    )
+
+    @classmethod
+    def build(cls, net: LabNet, folder: Path) -> Self:
+        """Make namespaces and links; the appliance's files go to `folder`."""
+        camera, middle, receiver = (net.add_namespace(role) for role in ("camera", "appliance", "receiver"))
+        net.connect(camera, "out0", middle, "in")
+        for output in OUTPUTS:
+            net.connect(middle, output, receiver, output)
+        return cls(net, camera, middle, receiver, ApplianceProcess(net, middle, folder))
+
+    def config(self, routes: Sequence[RouteLine] = DEFAULT_ROUTES) -> str:
+        """Text of config.yaml: one worker, a port for every device, these routes."""
+        document = {
+            "version": 1,
+            "workers": [{"name": "main", "wait": self.wait}],
+            "ports": [
+                {"name": name, "device": device, "ring_slots": RING_SLOTS}
+                for name, device in self.devices.items()
+            ],
+            "routes": [route.as_mapping(f"route-{number}") for number, route in enumerate(routes)],
+        }
+        return yaml.safe_dump(document, sort_keys=False)
+
+    def start(self, routes: Sequence[RouteLine] = DEFAULT_ROUTES) -> None:
+        """Start the appliance; returns when it forwards."""
+        self.appliance.start(self.config(routes))
+
+    def listen(self, source: MediaSource, expected: Mapping[str, Sequence[str]]) -> dict[str, MediaProcess]:
+        """A witness on every output for what `expected` names there; nothing where it names nothing."""
+        return {
+            output: start_receiver(self.net, self.receiver, output, source, expected.get(output, []))
+            for output in OUTPUTS
+        }
+
+    def send(self, source: MediaSource, speed: float = 1.0) -> MediaProcess:
+        """Start the camera."""
+        return start_sender(self.net, self.camera, "out0", source, speed=speed)
+
+    def transmit(
+        self, source: MediaSource, expected: Mapping[str, Sequence[str]], speed: float = 1.0
+    ) -> tuple[int, dict[str, Report]]:
+        """Send all of `source`; frames sent and every witness's report."""
+        witnesses = self.listen(source, expected)
+        sent = int(self.send(source, speed).report()["sent_frames"])
+        return sent, finish(witnesses, expected)
+
+    def ingress(self) -> Document:
+        """Counters of the ingress port from the status document (read from the state segment without a daemon)."""
+        document = self.appliance.fetch_status() or self.appliance.status().document
+        record: Document = next(port for port in document["ports"] if port["name"] == "in")
+        return record
+
+
+def finish(witnesses: Mapping[str, MediaProcess], expected: Mapping[str, Sequence[str]]) -> dict[str, Report]:
+    """Reports of all witnesses; those that expect something first, so the others saw everything too."""
+    order = sorted(witnesses, key=lambda output: not expected.get(output))
+    return {output: witnesses[output].finish(5.0 if expected.get(output) else 0.3) for output in order}
+
+
+def check_all_arrived(sent_frames: int, reports: Mapping[str, Report], outputs: Sequence[str]) -> None:
+    """Every frame sent came out of each of `outputs` once, in order, unchanged; and nothing anywhere else."""
+    for output, report in reports.items():
+        wanted = sent_frames if output in outputs else 0
+        assert report["received_frames"] == report["intact_frames"] == wanted, f"{output}: {report}"
+        assert report["passed"] is True, f"{output}: {report}"
