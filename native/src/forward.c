@@ -38,7 +38,7 @@ static void send_by_copy(const struct place *place, const struct frame *frame) {
     slot->ptr &= ~place->ring->offset_mask;
     memcpy(fp_ring_buffer(place->ring, slot->buf_idx), frame->bytes, frame->length);
     slot->len = (uint16_t)frame->length;
-    slot->flags = 0;
+    slot->flags &= NS_BUF_CHANGED; /* the kernel may have changed the buffer itself (pipes) */
     place->egress->counters.copied_frames++;
     count_sent(place, frame->length);
 }

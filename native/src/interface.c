@@ -54,17 +54,18 @@ int fp_interface_queues(const char *name) {
     return result != 0 ? result : queues > 0 ? queues : 1;
 }
 
-int fp_interface_driver(const char *name, char *driver, size_t room_bytes) {
+int fp_interface_driver(const char *name, char *driver, char *address, size_t room_bytes) {
     struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
     struct ifreq request = {.ifr_data = (void *)&info};
     int result = interface_ioctl(name, SIOCETHTOOL, &request);
-    size_t length = strnlen(info.driver, sizeof info.driver);
-    if (result == 0 && length >= room_bytes) {
+    if (result == 0 && (room_bytes <= sizeof info.driver || room_bytes <= sizeof info.bus_info)) {
         result = FP_E_INVALID;
     }
     if (result == 0) {
-        memcpy(driver, info.driver, length);
-        driver[length] = '\0';
+        memcpy(driver, info.driver, sizeof info.driver);
+        memcpy(address, info.bus_info, sizeof info.bus_info);
+        driver[sizeof info.driver] = '\0';
+        address[sizeof info.bus_info] = '\0';
     }
     return result;
 }

@@ -10,8 +10,9 @@
 int fp_interface_index(const char *name);
 /* Receive queues in use; 1 where the driver has no channels. Or a negative code. */
 int fp_interface_queues(const char *name);
-/* Name of the driver as the kernel gives it ("e1000", "veth"), or a negative code. */
-int fp_interface_driver(const char *name, char *driver, size_t room_bytes);
+/* The driver's name ("e1000", "veth") and the device's bus address ("0000:00:03.0", often empty), in `room_bytes` each.
+ * 0 or a negative code. */
+int fp_interface_driver(const char *name, char *driver, char *address, size_t room_bytes);
 /*
  * Media is multicast and nobody on this host joins it for us, so the interface must take every address. Returns a
  * descriptor that holds promiscuous mode until it is closed: counted by the kernel, so that others keep theirs, and

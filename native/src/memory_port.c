@@ -5,6 +5,7 @@
  */
 #include "port.h"
 #include "region.h"
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -112,7 +113,9 @@ int fp_memory_open(const struct fp_port_config *config, struct fp_region *region
         result = ring_open(region, config->ring_slots, 0, &port->tx[0]);
     }
     if (result != 0) {
+        int saved = errno;
         memory_close(port);
+        errno = saved;
         return result;
     }
     port->info.kind = FP_PORT_MEMORY;

@@ -1,2 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * netmap: and vale ports: a descriptor of /dev/netmap, registered with the port, and its memory mapped.
+ *
+ * Every port maps its allocator's memory for itself, also where two share one: rings address buffers relative to
+ * themselves, so swapping works across mappings, and a port that closes leaves nothing of its interface behind.
+ */
+#include "interface.h"
+#include "netmap_adapter.h"
 #include "port.h"
-int fp_netmap_open(const struct fp_port_config *config, const struct fp_spec *spec, struct fp_port **out) { (void)config; (void)spec; (void)out; return FP_E_NO_NETMAP; }
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { FIRST_BUFFER = 2 /* 0 and 1 are the allocator's own */ };
+
+struct netmap_port {
+    struct fp_port port;
+    int fd;
+    int promiscuous;
+    uint8_t *memory;
+    size_t memory_bytes;
+};
+
+static int netmap_rx_sync(struct fp_port *port) {
+    return ioctl(((struct netmap_port *)port)->fd, NIOCRXSYNC) == 0 ? 0 : FP_E_SYSTEM;
+}
+
+static int netmap_tx_sync(struct fp_port *port) {
+    return ioctl(((struct netmap_port *)port)->fd, NIOCTXSYNC) == 0 ? 0 : FP_E_SYSTEM;
+}
+
+static uint32_t netmap_poll_fds(const struct fp_port *port, struct pollfd *fds) {
+    fds[0] = (struct pollfd){.fd = ((const struct netmap_port *)port)->fd, .events = POLLIN};
+    return 1;
+}
+
+static void netmap_close(struct fp_port *port) {
+    struct netmap_port *netmap = (struct netmap_port *)port;
+    if (netmap->memory != NULL) {
+        munmap(netmap->memory, netmap->memory_bytes);
+    }
+    if (netmap->fd >= 0) {
+        close(netmap->fd); /* the interface goes back to the host stack */
+    }
+    if (netmap->promiscuous >= 0) {
+        close(netmap->promiscuous);
+    }
+    fp_port_free_rings(port);
+    free(netmap);
+}
+
+static const struct fp_port_ops netmap_ops = {netmap_rx_sync, netmap_tx_sync, netmap_poll_fds, netmap_close};
+
+static int request(int fd, uint16_t type, const char *name, void *body) {
+    struct nmreq_header header = {.nr_version = NETMAP_API, .nr_reqtype = type, .nr_body = (uintptr_t)body};
+    memcpy(header.nr_name, name, strnlen(name, sizeof header.nr_name - 1));
+    return ioctl(fd, NIOCCTRL, &header);
+}
+
+/* A request about the global allocator, which every netmap has: fails where the module speaks another API only. */
+static int version_check(int fd) {
+    struct nmreq_port_info_get body = {.nr_mem_id = 1};
+    if (request(fd, NETMAP_REQ_PORT_INFO_GET, "", &body) == 0) {
+        return 0;
+    }
+    return errno == EINVAL || errno == ENOTTY ? FP_E_NETMAP_VERSION : FP_E_SYSTEM;
+}
+
+static int device_open(int *out) {
+    int fd = open(NETMAP_DEVICE, O_RDWR | O_CLOEXEC);
+    if (fd < 0) {
+        return errno == ENOENT || errno == ENXIO || errno == ENODEV ? FP_E_NO_NETMAP : FP_E_SYSTEM;
+    }
+    *out = fd;
+    return version_check(fd);
+}
+
+static int port_register(struct netmap_port *netmap, const struct fp_spec *spec, struct nmreq_register *body) {
+    *body = (struct nmreq_register){.nr_mode = NR_REG_ALL_NIC};
+    if (spec->host_rings) {
+        body->nr_mode = NR_REG_SW;
+    } else if (spec->ring >= 0) {
+        body->nr_mode = NR_REG_ONE_NIC;
+        body->nr_ringid = (uint16_t)spec->ring;
+    }
+    if (request(netmap->fd, NETMAP_REQ_REGISTER, spec->name, body) == 0) {
+        return 0;
+    }
+    switch (errno) {
+    case EBUSY:
+        return FP_E_BUSY;
+    case ENXIO:
+    case ENODEV:
+        return FP_E_NO_DEVICE;
+    case EOPNOTSUPP: /* admode 1 and no native driver */
+        return FP_E_NOT_NATIVE;
+    case ENOMEM:
+        return FP_E_NO_MEMORY;
+    default:
+        return FP_E_SYSTEM;
+    }
+}
+
+/* The loop's view of the ring at `at` in the mapping; FP_E_SYSTEM with EPROTO where it is not inside. */
+static int ring_view(const struct netmap_port *netmap, int64_t at, struct fp_ring *out) {
+    int64_t size = (int64_t)netmap->memory_bytes;
+    errno = EPROTO;
+    if (at < 0 || at > size - (int64_t)sizeof(struct netmap_ring)) {
+        return FP_E_SYSTEM;
+    }
+    struct netmap_ring *ring = (void *)(netmap->memory + at);
+    int64_t slots_end = at + (int64_t)sizeof *ring + (int64_t)ring->num_slots * (int64_t)sizeof ring->slot[0];
+    int64_t buffers = at + ring->buf_ofs;
+    if (ring->num_slots < 2 || slots_end > size || buffers < 0 || buffers >= size || ring->nr_buf_size == 0) {
+        return FP_E_SYSTEM;
+    }
+    *out = (struct fp_ring){
+        .shared = ring,
+        .buffers = netmap->memory + buffers,
+        .slots = ring->num_slots,
+        .buffer_bytes = ring->nr_buf_size,
+        .frame_bytes = ring->nr_buf_size,
+        .first_buffer = FIRST_BUFFER,
+        .buffer_count = (uint32_t)((size - buffers) / ring->nr_buf_size),
+        .offset_mask = ring->offset_mask,
+    };
+    return 0;
+}
+
+/* Rings of one direction: offsets are 0 for those that are not ours. Returns how many, or a negative code. */
+static int rings_view(const struct netmap_port *netmap, int64_t interface_at, const int64_t *offsets, uint32_t count,
+                      struct fp_ring *out) {
+    int rings = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (offsets[i] != 0) {
+            int result = ring_view(netmap, interface_at + offsets[i], &out[rings]);
+            if (result != 0) {
+                return result;
+            }
+            rings++;
+        }
+    }
+    return rings;
+}
+
+static int rings_open(struct netmap_port *netmap, uint64_t interface_at) {
+    struct fp_port *port = &netmap->port;
+    errno = EPROTO;
+    if (interface_at > netmap->memory_bytes - sizeof(struct netmap_if)) {
+        return FP_E_SYSTEM;
+    }
+    const struct netmap_if *interface = (const void *)(netmap->memory + interface_at);
+    uint32_t tx_count = interface->ni_tx_rings + interface->ni_host_tx_rings;
+    uint32_t rx_count = interface->ni_rx_rings + interface->ni_host_rx_rings;
+    size_t room = (netmap->memory_bytes - interface_at - sizeof *interface) / sizeof interface->ring_ofs[0];
+    if (tx_count > UINT16_MAX || rx_count > UINT16_MAX || tx_count + rx_count > room) {
+        return FP_E_SYSTEM;
+    }
+    int result = fp_port_alloc_rings(port, rx_count, tx_count);
+    if (result != 0) {
+        return result;
+    }
+    const int64_t *offsets = interface->ring_ofs;
+    int tx = rings_view(netmap, (int64_t)interface_at, offsets, tx_count, port->tx);
+    int rx = rings_view(netmap, (int64_t)interface_at, offsets + tx_count, rx_count, port->rx);
+    if (tx <= 0 || rx <= 0) {
+        return tx < 0 ? tx : rx < 0 ? rx : FP_E_UNSUPPORTED;
+    }
+    port->info.tx_rings = (uint32_t)tx;
+    port->info.rx_rings = (uint32_t)rx;
+    port->info.tx_slots = port->tx[0].slots;
+    port->info.rx_slots = port->rx[0].slots;
+    port->info.buffer_bytes = port->tx[0].buffer_bytes;
+    return 0;
+}
+
+static int memory_map(struct netmap_port *netmap, const struct nmreq_register *body) {
+    void *memory = mmap(NULL, body->nr_memsize, PROT_READ | PROT_WRITE, MAP_SHARED, netmap->fd, 0);
+    if (memory == MAP_FAILED) {
+        return FP_E_SYSTEM;
+    }
+    netmap->memory = memory;
+    netmap->memory_bytes = body->nr_memsize;
+    return 0;
+}
+
+/* Law 2: an interface that is not known to be native is refused unless emulation was allowed by name. */
+static int adapter_check(struct netmap_port *netmap, const struct fp_spec *spec, int ifindex, uint32_t flags) {
+    netmap->port.info.adapter = ifindex > 0 ? fp_netmap_adapter(spec->interface, ifindex) : FP_ADAPTER_VIRTUAL;
+    if (netmap->port.info.adapter == FP_ADAPTER_NATIVE || netmap->port.info.adapter == FP_ADAPTER_VIRTUAL ||
+        (flags & FP_OPEN_ALLOW_EMULATED) != 0) {
+        return 0;
+    }
+    return FP_E_NOT_NATIVE;
+}
+
+static int netmap_setup(struct netmap_port *netmap, const struct fp_spec *spec, uint32_t flags) {
+    struct nmreq_register body;
+    int ifindex = 0;
+    int result = device_open(&netmap->fd);
+    if (result == 0 && spec->interface[0] != '\0') {
+        ifindex = fp_interface_index(spec->interface);
+        result = ifindex > 0 ? 0 : ifindex;
+        /* Before the interface is taken from the host: what cannot be native is not even tried. */
+        if (result == 0 && (flags & FP_OPEN_ALLOW_EMULATED) == 0 && !fp_netmap_driver_is_native(spec->interface)) {
+            result = FP_E_NOT_NATIVE;
+        }
+    }
+    if (result == 0) {
+        result = port_register(netmap, spec, &body);
+    }
+    if (result == 0) {
+        result = adapter_check(netmap, spec, ifindex, flags);
+    }
+    if (result == 0) {
+        result = memory_map(netmap, &body);
+    }
+    if (result == 0) {
+        netmap->port.info.region = body.nr_mem_id;
+        result = rings_open(netmap, body.nr_offset);
+    }
+    if (result == 0 && ifindex > 0 && !spec->host_rings) {
+        /* After registering, which resets the device and its address filter (netmap issue 417). */
+        netmap->promiscuous = fp_interface_hold_promiscuous(ifindex);
+        result = netmap->promiscuous < 0 ? netmap->promiscuous : 0;
+    }
+    return result;
+}
+
+int fp_netmap_open(const struct fp_port_config *config, const struct fp_spec *spec, struct fp_port **out) {
+    struct netmap_port *netmap = calloc(1, sizeof *netmap);
+    if (netmap == NULL) {
+        return FP_E_NO_MEMORY;
+    }
+    netmap->port.ops = &netmap_ops;
+    netmap->fd = -1;
+    netmap->promiscuous = -1;
+    int result = netmap_setup(netmap, spec, config->flags);
+    if (result != 0) {
+        int saved = errno;
+        netmap_close(&netmap->port);
+        errno = saved;
+        return result;
+    }
+    netmap->port.info.kind = FP_PORT_NETMAP;
+    memcpy(netmap->port.info.spec, config->spec, sizeof netmap->port.info.spec);
+    *out = &netmap->port;
+    return 0;
+}
