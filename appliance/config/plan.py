@@ -4,7 +4,7 @@
 Pure. `appliance.daemon` carries the actions out in this order.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
@@ -49,9 +49,15 @@ class Action(BaseModel):
         return f"{self.kind.value.replace('-', ' ')} {self.subject}: {self.reason}"
 
 
-def plan_changes(active: Config | None, staged: Config) -> list[Action]:
-    """The actions that turn `active` (None: nothing runs) into `staged`; empty where they mean the same."""
-    return [*_plan_workers(active, staged), *_plan_routes(active, staged)]
+def plan_changes(
+    active: Config | None, staged: Config, running: Mapping[str, WorkerSpec] | None = None
+) -> list[Action]:
+    """The actions that turn `active` (None: nothing runs) into `staged`; empty where they mean the same.
+
+    `running` is what the workers have open, where that is known; without it they run what `active` says.
+    """
+    before = build_specs(active) if running is None else running
+    return [*_plan_workers(before, build_specs(staged)), *_plan_routes(active, staged)]
 
 
 def find_restarts(actions: list[Action]) -> list[Action]:
@@ -59,10 +65,8 @@ def find_restarts(actions: list[Action]) -> list[Action]:
     return [action for action in actions if action.disruptive]
 
 
-def _plan_workers(active: Config | None, staged: Config) -> Iterator[Action]:
-    before = _build_specs(active)
-    after = _build_specs(staged)
-    for name in before.keys() - after.keys():
+def _plan_workers(before: Mapping[str, WorkerSpec], after: Mapping[str, WorkerSpec]) -> Iterator[Action]:
+    for name in sorted(before.keys() - after.keys()):
         yield Action(kind=ActionKind.STOP_WORKER, subject=name, reason="no longer in the configuration")
     for name, spec in after.items():
         if name in before:
@@ -75,7 +79,8 @@ def _plan_workers(active: Config | None, staged: Config) -> Iterator[Action]:
             yield Action(kind=ActionKind.START_WORKER, subject=name, reason=f"ports {ports}")
 
 
-def _build_specs(config: Config | None) -> dict[str, WorkerSpec]:
+def build_specs(config: Config | None) -> dict[str, WorkerSpec]:
+    """Worker name → what it opens."""
     workers = config.workers if config is not None else []
     return {worker.name: build_worker_spec(config, worker.name) for worker in workers if config is not None}
 

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`appliance check`: is this file a configuration? Looks at nothing but the file."""
+
+from collections.abc import Sized
+
+from appliance.cli.console import print_line
+from appliance.cli.options import ConfigArgument
+from appliance.config.load import load_config
+from appliance.daemon.folders import DEFAULT_CONFIG
+
+
+def check(config: ConfigArgument = DEFAULT_CONFIG) -> None:
+    """Check a configuration file.
+
+    Prints every problem with its line; exit 3 where there is one. Neither the daemon nor the host is asked.
+    """
+    loaded = load_config(config).config
+    counts = (
+        _count(loaded.workers, "worker"),
+        _count(loaded.ports, "port"),
+        _count(loaded.routes, "route"),
+    )
+    print_line(f"ok: {', '.join(counts)}")
+
+
+def _count(entries: Sized, noun: str) -> str:
+    return f"{len(entries)} {noun}{'' if len(entries) == 1 else 's'}"

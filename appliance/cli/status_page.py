@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The status document as a page of 80 columns: first whether all is well, then what is not, then numbers.
+
+Pure: documents in, blocks out.
+"""
+
+from collections.abc import Iterator
+
+from appliance.cli.console import Block, Grid, Line, Tone
+from appliance.daemon.api import StatusDocument
+from appliance.telemetry import PortRecord, WorkerRecord
+
+_ADAPTERS = {"xdp_zerocopy": "zero-copy", "xdp_copy": "copy", "xdp_generic": "generic"}
+
+
+def build_page(
+    document: StatusDocument, before: StatusDocument | None = None, elapsed_s: float = 0.0
+) -> list[Block]:
+    """The page. With an earlier document, rates over `elapsed_s` take the place of totals that matter less."""
+    return [
+        *_build_verdict(document),
+        Line(""),
+        *_build_workers(document),
+        *_build_ports(document, before, elapsed_s),
+        *_build_drops(document),
+        *_build_routes(document, before, elapsed_s),
+    ]
+
+
+def _build_verdict(document: StatusDocument) -> Iterator[Block]:
+    generation = document.generation
+    active = "no configuration is active"
+    if generation.active is not None:
+        active = f"generation {generation.active} of {generation.configured}"
+    who = f"daemon {document.daemon.pid}" if document.daemon.running else "no daemon"
+    if not document.problems:
+        yield Line(f"ALL WELL  {active}, {who}", Tone.GOOD)
+        return
+    count = len(document.problems)
+    yield Line(f"{count} PROBLEM{'' if count == 1 else 'S'}  {active}, {who}", Tone.BAD)
+    for problem in document.problems:
+        first, *rest = problem.split("\n")
+        yield Line(f"- {first}")
+        yield from (Line(f"  {line}") for line in rest)
+
+
+def _build_workers(document: StatusDocument) -> Iterator[Block]:
+    if not document.workers:
+        yield Line("no worker")
+        return
+    header = ("Worker", "Process", "Generation", "Restarts", "Received", "Forwarded", "Dropped")
+    yield Grid(header, [_build_worker(worker) for worker in document.workers])
+    if any(not worker.balanced for worker in document.workers):
+        yield Line("THE ACCOUNT DOES NOT BALANCE", Tone.BAD)
+    yield Line("")
+
+
+def _build_worker(worker: WorkerRecord) -> list[str]:
+    account = worker.account
+    pid = str(worker.pid) if worker.alive else "dead"
+    dropped = sum(account.dropped_frames.values())
+    numbers = (account.received_frames, account.forwarded_frames, dropped)
+    return [worker.name, pid, str(worker.generation), str(worker.restarts), *map(_group, numbers)]
+
+
+def _build_ports(
+    document: StatusDocument, before: StatusDocument | None, elapsed_s: float
+) -> Iterator[Block]:
+    if not document.ports:
+        return
+    if before is None or elapsed_s <= 0:
+        header: tuple[str, ...] = ("Port", "Device", "Received", "Forwarded", "Dropped", "Sent")
+        rows = [
+            [
+                port.name,
+                _render_device(port),
+                _group(port.received_frames),
+                _group(port.forwarded_frames),
+                _group(sum(port.dropped_frames.values())),
+                _group(port.transmitted_frames),
+            ]
+            for port in document.ports
+        ]
+    else:
+        header = ("Port", "Device", "In/s", "In Mb/s", "Dropped/s", "Out/s", "Out Mb/s")
+        earlier = {(port.worker, port.name): port for port in before.ports}
+        rows = [
+            _build_rates(port, earlier.get((port.worker, port.name)), elapsed_s) for port in document.ports
+        ]
+    yield Grid(header, rows, text_columns=2)
+    yield Line("")
+
+
+def _build_rates(port: PortRecord, before: PortRecord | None, elapsed_s: float) -> list[str]:
+    def rate(field: str, scale: float = 1.0) -> str:
+        rise = getattr(port, field) - (getattr(before, field) if before is not None else 0)
+        return f"{max(0, rise) * scale / elapsed_s:,.0f}"
+
+    dropped = sum(port.dropped_frames.values())
+    dropped_before = sum(before.dropped_frames.values()) if before is not None else 0
+    return [
+        port.name,
+        _render_device(port),
+        rate("received_frames"),
+        rate("received_bytes", 8e-6),
+        f"{max(0, dropped - dropped_before) / elapsed_s:,.0f}",
+        rate("transmitted_frames"),
+        rate("transmitted_bytes", 8e-6),
+    ]
+
+
+def _render_device(port: PortRecord) -> str:
+    return f"{port.device} {_ADAPTERS.get(port.adapter, port.adapter)}"
+
+
+def _build_drops(document: StatusDocument) -> Iterator[Block]:
+    for port in document.ports:
+        reasons = [f"{reason} {_group(frames)}" for reason, frames in port.dropped_frames.items() if frames]
+        if port.tx_full_frames:
+            reasons.append(f"copies that found its TX ring full {_group(port.tx_full_frames)}")
+        if port.tx_too_long_frames:
+            reasons.append(f"copies too long for it {_group(port.tx_too_long_frames)}")
+        if port.sync_errors:
+            reasons.append(f"sync errors {_group(port.sync_errors)}")
+        if reasons:
+            yield Line(f"{port.name} dropped: {', '.join(reasons)}")
+
+
+def _build_routes(
+    document: StatusDocument, before: StatusDocument | None, elapsed_s: float
+) -> Iterator[Block]:
+    if not document.routes:
+        return
+    yield Line("")
+    if before is None or elapsed_s <= 0:
+        rows = [[route.name, _group(route.frames), _group(route.bytes)] for route in document.routes]
+        yield Grid(("Route", "Frames", "Bytes"), rows)
+        return
+    earlier = {route.name: route for route in before.routes}
+    rows = []
+    for route in document.routes:
+        last = earlier.get(route.name)
+        frames = route.frames - (last.frames if last is not None else 0)
+        octets = route.bytes - (last.bytes if last is not None else 0)
+        megabits = f"{max(0, octets) * 8e-6 / elapsed_s:,.1f}"
+        rows.append([route.name, _group(route.frames), f"{max(0, frames) / elapsed_s:,.0f}", megabits])
+    yield Grid(("Route", "Frames", "Frames/s", "Mb/s"), rows)
+
+
+def _group(number: int) -> str:
+    return f"{number:,}"

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which counter of the state segment belongs to which route, kept across generations.
+
+A segment has as many counters as a table has routes, and they cannot be set back while the worker runs. So a
+counter that another route used before starts at what it shows when it is handed out: its base.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from pydantic import BaseModel, ConfigDict
+
+from appliance.telemetry import Observation, RouteRecord
+
+
+class RouteCounter(BaseModel):
+    """A route's counter: its index in the state segment, and what it showed when the route got it."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    index: int
+    base_frames: int = 0
+    base_bytes: int = 0
+
+
+WorkerCounters = dict[str, dict[str, RouteCounter]]
+"""Worker name → route name → its counter."""
+
+ReadBase = Callable[[int], tuple[int, int]]
+"""Counter index → frames and bytes it shows now."""
+
+
+def assign_counters(
+    previous: Mapping[str, RouteCounter], routes: Iterable[str], read_base: ReadBase
+) -> dict[str, RouteCounter]:
+    """Counters for `routes`: the ones they had, and for new routes the lowest free ones.
+
+    `previous` is the assignment of the acknowledged table, so a free counter no longer moves and its base
+    is exact.
+    """
+    names = list(routes)
+    kept = {name: previous[name] for name in names if name in previous}
+    # Counters of routes that go away now still move until the new table is taken: not free yet.
+    taken = {counter.index for counter in previous.values()}
+    free = 0
+    assigned: dict[str, RouteCounter] = {}
+    for name in names:
+        if name in kept:
+            assigned[name] = kept[name]
+            continue
+        while free in taken:
+            free += 1
+        taken.add(free)
+        frames, octets = read_base(free)
+        assigned[name] = RouteCounter(index=free, base_frames=frames, base_bytes=octets)
+    return assigned
+
+
+def read_nothing(_index: int) -> tuple[int, int]:
+    """The base of every counter of a new segment."""
+    return 0, 0
+
+
+def list_indices(counters: WorkerCounters) -> dict[str, dict[str, int]]:
+    """As `collect_observation` wants them."""
+    return {
+        worker: {name: counter.index for name, counter in routes.items()}
+        for worker, routes in counters.items()
+    }
+
+
+def subtract_bases(observation: Observation, counters: WorkerCounters) -> Observation:
+    """The observation with routes counted from when each of them was added."""
+    bases = {name: counter for routes in counters.values() for name, counter in routes.items()}
+
+    def subtract(route: RouteRecord) -> RouteRecord:
+        base = bases.get(route.name)
+        if base is None:
+            return route
+        frames, octets = max(0, route.frames - base.base_frames), max(0, route.bytes - base.base_bytes)
+        return route.model_copy(update={"frames": frames, "bytes": octets})
+
+    return observation.model_copy(update={"routes": tuple(subtract(route) for route in observation.routes)})

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The worker processes of this appliance: started, adopted, stopped, given new tables.
+
+Not thread-safe; the coordinator holds its lock around every call.
+"""
+
+import logging
+import signal
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from appliance.config.load import Loaded
+from appliance.config.schema import Config
+from appliance.config.worker_spec import WorkerSpec, list_worker_files, worker_files
+from appliance.daemon.adopt import adopt_worker
+from appliance.daemon.counters import ReadBase, RouteCounter, WorkerCounters, assign_counters
+from appliance.daemon.interfaces import apply_settings, restore_settings
+from appliance.daemon.launch import (
+    RunningWorker,
+    kill_process,
+    read_failure,
+    remove_folder,
+    start_worker,
+    wait_for_end,
+)
+from appliance.daemon.publish import build_table, publish_table, read_port_indices
+from appliance.daemon.watch import Watch
+from appliance.errors import ApplianceError
+
+_log = logging.getLogger(__name__)
+
+# A worker flushes its TX rings for at most 100 ms (fastpath.h), then closes its ports: a link needs seconds.
+_STOP_LIMIT_S = 10.0
+_TERMINATE_LIMIT_S = 2.0
+
+
+class Supervisor:
+    """Every worker whose process lives, by name."""
+
+    def __init__(self, runtime_dir: Path, watch: Watch) -> None:
+        self._runtime_dir = runtime_dir
+        self._watch = watch
+        self.running: dict[str, RunningWorker] = {}
+        self._kept_settings: dict[str, list[str]] = {}
+        self.cancelled = threading.Event()
+        """Set from a signal: starts in progress give up."""
+
+    def adopt_all(self) -> list[RunningWorker]:
+        """Take over what an earlier daemon left running, and clear away what it left dead."""
+        for files in list_worker_files(self._runtime_dir):
+            worker = adopt_worker(files)
+            if worker is None:
+                _log.warning(
+                    "worker %s: had ended, cleared away: %s", files.name, read_failure(files).message
+                )
+                self.forget(files.name)
+                continue
+            _log.info("worker %s: taken over, process %d goes on", worker.name, worker.process.pid)
+            self._keep(worker)
+        return list(self.running.values())
+
+    def start(self, spec: WorkerSpec) -> RunningWorker:
+        """Set the interfaces and start a worker. On failure all is as before and nothing is left."""
+        files = worker_files(self._runtime_dir, spec.name)
+        try:
+            self._kept_settings[spec.name] = apply_settings(files, spec)
+            worker = start_worker(self._runtime_dir, spec, self.cancelled)
+        except BaseException:
+            self.forget(spec.name)
+            raise
+        _log.info("worker %s: started, process %d", spec.name, worker.process.pid)
+        self._keep(worker)
+        return worker
+
+    def _keep(self, worker: RunningWorker) -> None:
+        self.running[worker.name] = worker
+        self._watch.add(worker.name, worker.process)
+
+    def stop(self, name: str) -> None:
+        """Stop a worker: it flushes its rings, closes its ports. Its folder stays for the final account."""
+        worker = self.running.pop(name)
+        self._watch.remove(name)
+        worker.state.request_stop()
+        if not wait_for_end(worker.process, _STOP_LIMIT_S):
+            _log.warning("worker %s: did not stop within %.0f s, terminated", name, _STOP_LIMIT_S)
+            worker.process.signal(signal.SIGTERM)
+            if not wait_for_end(worker.process, _TERMINATE_LIMIT_S):
+                _log.error("worker %s: killed", name)
+                kill_process(worker.process)
+                worker.state.close()
+                return
+        worker.process.reap()
+        worker.state.close()
+        _log.info("worker %s: stopped", name)
+
+    def forget_all(self) -> None:
+        """`forget` every worker; none runs any more."""
+        for files in list_worker_files(self._runtime_dir):
+            self.forget(files.name)
+
+    def list_kept_settings(self) -> list[str]:
+        """Sentences about interface settings that the drivers did not let go of."""
+        return [text for kept in list(self._kept_settings.values()) for text in kept]
+
+    def forget(self, name: str) -> None:
+        """Give the interfaces of an ended worker back and remove its folder."""
+        files = worker_files(self._runtime_dir, name)
+        restore_settings(files)
+        remove_folder(files)
+        self._kept_settings.pop(name, None)
+
+    def take_ended(self, name: str) -> tuple[RunningWorker, ApplianceError] | None:
+        """A worker that ended by itself, with its reason; None where it was stopped or replaced meanwhile."""
+        worker = self.running.get(name)
+        if worker is None or worker.is_running():
+            return None
+        del self.running[name]
+        status = worker.process.reap()
+        worker.state.close()
+        return worker, read_failure(worker.files, status)
+
+    def publish(
+        self, loaded: Loaded, generation: int, previous: Mapping[str, Mapping[str, RouteCounter]]
+    ) -> WorkerCounters:
+        """Give every worker its table of this configuration and wait until all use it.
+
+        Returns the counters of its routes. Every table is built before the first is offered.
+        """
+        counters: WorkerCounters = {}
+        tables = []
+        for name, worker in self.running.items():
+            if not _is_stale(worker, generation, loaded.digest):
+                counters[name] = dict(previous.get(name, {}))
+                continue
+            routes = [route.name for route in loaded.config.routes_of(name)]
+            counters[name] = assign_counters(previous.get(name, {}), routes, _read_base(worker))
+            indices = read_port_indices(worker.state)
+            tables.append((worker, build_table(loaded.config, name, indices, counters[name])))
+        for worker, table in tables:
+            with table:
+                publish_table(worker.name, worker.state, table, generation, loaded.digest, worker.is_running)
+        return counters
+
+    def find_stale(self, generation: int, digest: str) -> list[str]:
+        """The running workers that do not use this generation of this configuration."""
+        return [name for name, worker in self.running.items() if _is_stale(worker, generation, digest)]
+
+    def find_newest_generation(self) -> int:
+        """The highest generation any running worker was offered; 0 where there is none."""
+        return max((worker.state.read_worker().published for worker in self.running.values()), default=0)
+
+    def schedule(self, name: str, delay_s: float) -> None:
+        """Have the watch call for another start of a worker that ended."""
+        self._watch.schedule(name, delay_s)
+
+    def schedule_missing(self, config: Config) -> None:
+        """The same, at once, for every worker of `config` that does not run."""
+        for worker in config.workers:
+            if worker.name not in self.running:
+                self._watch.schedule(worker.name, 0)
+
+    def release_all(self) -> None:
+        """Let go of every worker without stopping it: the next daemon takes over."""
+        for name, worker in self.running.items():
+            self._watch.remove(name)
+            worker.process.release()
+            worker.state.close()
+        self.running.clear()
+
+
+def _is_stale(worker: RunningWorker, generation: int, digest: str) -> bool:
+    seen = worker.state.read_worker()
+    return (seen.generation, seen.published, seen.digest.hex()) != (generation, generation, digest)
+
+
+def _read_base(worker: RunningWorker) -> ReadBase:
+    def read(index: int) -> tuple[int, int]:
+        seen = worker.state.read_route(index)
+        return seen.frames, seen.bytes
+
+    return read

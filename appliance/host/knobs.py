@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings of an interface that is a port: up, promiscuous, and without the offloads that change frames.
+
+What a NIC does to frames for the host stack is wrong for a forwarder: merged segments (GRO, LRO) are
+longer than a buffer (netmap #195, #459), a stripped VLAN tag is gone (netmap #259). Multicast that no
+socket joined passes the NIC's filter only in promiscuous mode.
+
+`plan_knobs` is pure. A feature the driver does not let go of is left and reported: many virtual drivers
+fix harmless ones.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict
+from pyroute2 import IPRoute
+from pyroute2.ethtool.ioctl import EthtoolError, IoctlEthtool
+from pyroute2.netlink.exceptions import NetlinkError
+
+from appliance.errors import HostError
+
+# Names of the kernel's net/ethtool/common.c (`ethtool -k` shows older, shorter ones for some).
+UNWANTED_FEATURES: tuple[str, ...] = (
+    "rx-gro",
+    "rx-gro-hw",
+    "rx-gro-list",
+    "rx-udp-gro-forwarding",
+    "rx-lro",
+    "rx-vlan-hw-parse",
+    "rx-vlan-stag-hw-parse",
+    "tx-generic-segmentation",
+    "tx-tcp-segmentation",
+    "tx-tcp6-segmentation",
+    "tx-udp-segmentation",
+    "tx-vlan-hw-insert",
+)
+
+_IFF_UP = 0x1  # <linux/if.h>
+_IFF_PROMISC = 0x100
+_FLAGS: Mapping[str, int] = {"up": _IFF_UP, "promiscuous": _IFF_PROMISC}
+
+
+@dataclass(frozen=True, slots=True)
+class KnobFacts:
+    """Settings of one interface as they are. `features` holds only those the driver lets one change."""
+
+    interface: str
+    flags: Mapping[str, bool]
+    features: Mapping[str, bool]
+
+
+class KnobChange(BaseModel):
+    """One setting to change; `name` is a flag ("up", "promiscuous") or an ethtool feature."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    interface: str
+    name: str
+    wanted: bool
+
+    def __str__(self) -> str:
+        return f"interface {self.interface}: {self.name} {'on' if self.wanted else 'off'}"
+
+
+def read_knobs(interface: str) -> KnobFacts:
+    """The settings of an interface. Raises HostError where it does not exist."""
+    try:
+        with IPRoute() as route:
+            (link,) = route.link("get", ifname=interface)
+            flags = int(link["flags"])
+        ethtool = IoctlEthtool(interface)
+        try:
+            return KnobFacts(
+                interface,
+                {name: bool(flags & bit) for name, bit in _FLAGS.items()},
+                _read_features(ethtool),
+            )
+        finally:
+            ethtool.close()
+    except (OSError, NetlinkError, EthtoolError) as error:
+        raise HostError(
+            f"interface {interface}: its settings cannot be read: {error}; is it there?"
+        ) from error
+
+
+def _read_features(ethtool: IoctlEthtool) -> dict[str, bool]:
+    features = ethtool.get_features()
+    return {
+        name: features.is_active(name)
+        for name in UNWANTED_FEATURES
+        if name in features and features.is_available(name) and not features.is_never_changed(name)
+    }
+
+
+def plan_knobs(facts: Iterable[KnobFacts]) -> list[KnobChange]:
+    """What to change so that these interfaces can be ports; empty where they already are as needed."""
+    changes: list[KnobChange] = []
+    for interface in facts:
+        changes += [
+            KnobChange(interface=interface.interface, name=name, wanted=False)
+            for name, active in interface.features.items()
+            if active
+        ]
+        # Offloads first: with some drivers a change of features takes the link down and up again.
+        changes += [
+            KnobChange(interface=interface.interface, name=name, wanted=True)
+            for name, active in interface.flags.items()
+            if not active
+        ]
+    return changes
+
+
+def plan_restore(applied: Iterable[KnobChange]) -> list[KnobChange]:
+    """What undoes changes, last first."""
+    return [change.model_copy(update={"wanted": not change.wanted}) for change in reversed(list(applied))]
+
+
+def apply_knobs(changes: Iterable[KnobChange]) -> list[str]:
+    """Carry changes out. Returns a sentence for each feature that stayed as it was.
+
+    Raises HostError where an interface is gone or a flag cannot be set.
+    """
+    by_interface: dict[str, list[KnobChange]] = {}
+    for change in changes:
+        by_interface.setdefault(change.interface, []).append(change)
+    return [problem for name, mine in by_interface.items() for problem in _apply_to(name, mine)]
+
+
+def _apply_to(interface: str, changes: list[KnobChange]) -> list[str]:
+    flags = {change.name: change.wanted for change in changes if change.name in _FLAGS}
+    features = {change.name: change.wanted for change in changes if change.name not in _FLAGS}
+    try:
+        problems = _apply_features(interface, features) if features else []
+        if flags:
+            _apply_flags(interface, flags)
+    except (OSError, NetlinkError, EthtoolError) as error:
+        wanted = ", ".join(str(change) for change in changes)
+        raise HostError(f"{wanted}: {error}; run the daemon as root") from error
+    return problems
+
+
+def _apply_features(interface: str, wanted: Mapping[str, bool]) -> list[str]:
+    ethtool = IoctlEthtool(interface)
+    try:
+        features = ethtool.get_features()
+        for name, value in wanted.items():
+            features.set_value(name, value)
+        ethtool.set_features(features)
+        after = ethtool.get_features()
+    finally:
+        ethtool.close()
+    return [
+        f"interface {interface}: the driver keeps {name} {'off' if value else 'on'}"
+        for name, value in wanted.items()
+        if after.is_active(name) != value
+    ]
+
+
+def _apply_flags(interface: str, wanted: Mapping[str, bool]) -> None:
+    mask = sum(_FLAGS[name] for name in wanted)
+    flags = sum(_FLAGS[name] for name, value in wanted.items() if value)
+    with IPRoute() as route:
+        (index,) = route.link_lookup(ifname=interface)
+        # `change` keeps every other flag as it is (struct ifinfomsg, rtnetlink(7)).
+        route.link("set", index=index, flags=flags, change=mask)

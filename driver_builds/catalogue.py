@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The package's data files as values: the netmap pin and the drivers that can be built."""
+
+import tomllib
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from driver_builds.errors import ConfigError, UsageError
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class NetmapPin(_Strict):
+    """The one netmap tree that is built: commit, and the hash of its files (`tree_hash.hash_tree`)."""
+
+    url: str
+    commit: str = Field(pattern="^[0-9a-f]{40}$")
+    tree_sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    subsystems: list[str]
+
+
+class Driver(_Strict):
+    """One driver that can be built; `data/drivers.toml` says what the fields mean."""
+
+    name: str = Field(pattern="^[a-z0-9_]+$")
+    source: str = Field(pattern="^drivers/[a-z0-9_/]+(\\.c)?$")
+    family: str = Field(pattern="^[a-z0-9_]+(\\.c)?$")
+    config: str = Field(pattern="^CONFIG_[A-Z0-9_]+$")
+    kinds: list[Literal["hardware", "qemu", "vmware"]]
+
+    @property
+    def is_single_file(self) -> bool:
+        return self.source.endswith(".c")
+
+
+class _DriverFile(_Strict):
+    driver: list[Driver]
+
+
+def _load_toml(name: str) -> dict[str, Any]:
+    text = files("driver_builds").joinpath("data", name).read_text("utf-8")
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"driver_builds/data/{name}: {error}") from error
+
+
+@cache
+def load_netmap_pin() -> NetmapPin:
+    """The pin of `data/netmap.toml`."""
+    try:
+        return NetmapPin.model_validate(_load_toml("netmap.toml"))
+    except ValidationError as error:
+        raise ConfigError(f"driver_builds/data/netmap.toml: {error}") from error
+
+
+@cache
+def load_drivers() -> dict[str, Driver]:
+    """The drivers of `data/drivers.toml` by name, in the file's order."""
+    try:
+        drivers = _DriverFile.model_validate(_load_toml("drivers.toml")).driver
+    except ValidationError as error:
+        raise ConfigError(f"driver_builds/data/drivers.toml: {error}") from error
+    return {driver.name: driver for driver in drivers}
+
+
+def select_drivers(names: Sequence[str]) -> tuple[Driver, ...]:
+    """The drivers `names` asks for, each once, in the catalogue's order; raises UsageError on unknown ones."""
+    known = load_drivers()
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        raise UsageError(f"driver {unknown[0]}: not known here; known drivers are {', '.join(known)}")
+    if not names:
+        raise UsageError(f"no driver was asked for; add --driver NAME with one of {', '.join(known)}")
+    return tuple(driver for name, driver in known.items() if name in names)

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options that several commands share, each declared once."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def get_default_cache() -> Path:
+    """$XDG_CACHE_HOME/driver-builds, or the same below ~/.cache (XDG Base Directory Specification)."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "driver-builds"
+
+
+Kernel = Annotated[
+    str, typer.Option("--kernel", metavar="RELEASE", help="Kernel release, as `uname -r` prints it.")
+]
+Drivers = Annotated[
+    list[str], typer.Option("--driver", metavar="NAME", help="Driver to build; give it once for each.")
+]
+NetmapSource = Annotated[
+    str | None,
+    typer.Option(
+        "--netmap-source",
+        envvar="NETMAP_SOURCE",
+        metavar="SOURCE",
+        help="netmap: https or file URL (git or tarball), git directory, work tree or tarball.",
+    ),
+]
+AcceptTree = Annotated[
+    bool,
+    typer.Option("--accept-netmap-tree", help="Build this netmap tree although it is not the pinned one."),
+]
+Artifacts = Annotated[
+    Path, typer.Option("--artifacts", metavar="DIR", help="Where <release>/ with modules and manifest goes.")
+]
+Cache = Annotated[
+    Path,
+    typer.Option(
+        "--cache",
+        envvar="DRIVER_BUILDS_CACHE",
+        metavar="DIR",
+        help="Packages, sources and modules.",
+        default_factory=get_default_cache,
+        show_default="~/.cache/driver-builds",
+    ),
+]
+Jobs = Annotated[
+    int,
+    typer.Option(
+        "--jobs",
+        min=1,
+        help="Compilers at once.",
+        default_factory=os.cpu_count,
+        show_default="number of CPUs",
+    ),
+]
+Rebuild = Annotated[
+    bool, typer.Option("--rebuild", help="Compile again even what was built from the same inputs.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a build host must have, and the apt line for what it lacks."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from driver_builds import process
+from driver_builds.catalogue import load_netmap_pin
+from driver_builds.distributions import debian
+
+# Program to the Debian package that brings it. Compilers are added per kernel.
+TOOLS = {
+    "apt-get": "apt",
+    "apt-cache": "apt",
+    "awk": "mawk",
+    "dpkg-deb": "dpkg",
+    "find": "findutils",
+    "git": "git",
+    "ld": "binutils",
+    "make": "make",
+    "patch": "patch",
+    "sed": "sed",
+    "strip": "binutils",
+    "tar": "tar",
+    "xz": "xz-utils",
+}
+_LIBELF = "usr/lib/x86_64-linux-gnu/libelf.so.1"  # what the kernel's objtool is linked with
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at: `package` is what to install when it is missing, None when apt cannot help."""
+
+    name: str
+    ok: bool
+    detail: str
+    package: str | None = None
+
+
+def find_tools(
+    compilers: Sequence[str], find: Callable[[str], str | None] = process.find_program
+) -> list[Finding]:
+    """A finding for every program a build runs."""
+    wanted = TOOLS | {compiler: compiler for compiler in compilers} | {"cc": "gcc"}
+    findings = []
+    for name, package in sorted(wanted.items()):
+        path = find(name)
+        findings.append(Finding(name, path is not None, path or f"not found; package {package}", package))
+    return findings
+
+
+def read_findings(compilers: Sequence[str]) -> list[Finding]:
+    """Everything a build on this host depends on but its arguments."""
+    findings = find_tools(compilers)
+    libelf = Path("/") / _LIBELF
+    findings.append(Finding("libelf.so.1", libelf.exists(), str(libelf), "libelf1"))
+    releases = debian.read_releases() if process.find_program("apt-cache") else []
+    newest = releases[-1].text if releases else "none; run apt-get update"
+    findings.append(
+        Finding("kernel headers in apt", bool(releases), f"{len(releases)} kernels, newest {newest}")
+    )
+    source = os.environ.get("NETMAP_SOURCE", "")
+    pin = load_netmap_pin()
+    unset = f"not set; {pin.url} at commit {pin.commit[:12]}"
+    findings.append(Finding("NETMAP_SOURCE", bool(source), source or unset))
+    return findings
+
+
+def render_apt_line(findings: Sequence[Finding]) -> str | None:
+    """The command that installs what is missing, or None when nothing that apt has is."""
+    packages = sorted({finding.package for finding in findings if not finding.ok and finding.package})
+    return f"apt-get install --yes {' '.join(packages)}" if packages else None

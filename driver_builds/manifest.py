@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`manifest.json`: what an artifacts directory holds and what it was made from.
+
+It holds no time, host or path, so the same inputs give the same bytes.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from driver_builds.errors import ArtifactError
+
+FILE_NAME = "manifest.json"
+
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Kernel(_Record):
+    """The kernel the modules are for. `version` is the one version of all its packages."""
+
+    release: str
+    distribution: str
+    version: str
+    headers_package: str
+    source_package: str
+    compiler: str
+
+
+class Netmap(_Record):
+    """The netmap tree; `sha256` is its tree hash, `pinned` says that it is the one this project pins.
+
+    `url` is None for an accepted tree that came from a folder of the build host.
+    """
+
+    url: str | None
+    commit: str | None
+    sha256: Sha256
+    pinned: bool
+
+
+class Input(_Record):
+    """One archive the modules were built from."""
+
+    name: str
+    version: str
+    sha256: Sha256
+
+
+class Hunk(_Record):
+    """One hunk: `line` in the patched file; `offset` in lines, `fuzz` in context lines; 0 is an exact fit."""
+
+    file: str
+    hunk: int
+    line: int
+    offset: int
+    fuzz: int
+
+
+class Patch(_Record):
+    """The patch that was applied; `stage` says where it comes from."""
+
+    name: str
+    sha256: Sha256
+    stage: Literal["upstream"]
+    hunks: list[Hunk]
+
+
+class Module(_Record):
+    """One built module. `imports` counts the symbols whose versions were compared with the kernel's."""
+
+    name: Name
+    file: Name
+    sha256: Sha256
+    vermagic: str
+    srcversion: str | None
+    depends: list[str]
+    imports: int
+    patch: Patch | None
+    baseline: Literal["built"] | None
+
+
+class Refused(_Record):
+    """A driver that was asked for and is not there; `log` is relative to the manifest."""
+
+    name: Name
+    stage: str
+    reason: str
+    lines: list[str]
+    log: str | None
+
+
+class Manifest(_Record):
+    """The whole document. `inputs_sha256` is the plan's key: equal keys give equal modules."""
+
+    schema_version: Literal[1] = Field(default=1, alias="schema")
+    inputs_sha256: Sha256
+    kernel: Kernel
+    netmap: Netmap
+    inputs: list[Input]
+    modules: list[Module]
+    refused: list[Refused]
+
+
+def render_manifest(manifest: Manifest) -> str:
+    """The manifest as the text of `manifest.json`."""
+    return manifest.model_dump_json(by_alias=True, indent=2) + "\n"
+
+
+def load_manifest(folder: Path) -> Manifest:
+    """The manifest of an artifacts directory; raises ArtifactError when there is none or it is damaged."""
+    path = folder / FILE_NAME
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ArtifactError(f"{path}: cannot be read: {error}; build this kernel's drivers first") from error
+    try:
+        return Manifest.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise ArtifactError(f"{path}: {where}: {first['msg']}; build this kernel's drivers again") from error

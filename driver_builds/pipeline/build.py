@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage build: netmap.ko once, then each patched driver alone against netmap's symbols."""
+
+from pathlib import Path
+
+from driver_builds import process
+from driver_builds.errors import StageError
+from driver_builds.pipeline.baseline import find_module_folder
+from driver_builds.pipeline.context import BuildContext
+from driver_builds.pipeline.kbuild import make_modules, pick_lines
+from driver_builds.plan import NETMAP, Stage, Step
+
+
+def apply_build(build: BuildContext, step: Step) -> None:
+    """Leaves the module's stripped file in `build.files`."""
+    name = step.subject
+    if name == NETMAP:
+        folder = build.get_folder(NETMAP)
+        make_modules(
+            build, Stage.BUILD, NETMAP, folder, "netmap does not compile for this kernel", "CONFIG_NETMAP=m"
+        )
+    else:
+        folder = find_module_folder(build, build.get_driver(name))
+        symbols = build.get_folder(NETMAP) / "Module.symvers"
+        make_modules(
+            build,
+            Stage.BUILD,
+            name,
+            folder,
+            "the patched driver does not compile; the unpatched one did",
+            f"KBUILD_EXTRA_SYMBOLS={symbols}",
+        )
+    build.files[name] = _strip(build, name, folder / f"{name}.ko")
+
+
+def _strip(build: BuildContext, name: str, file: Path) -> Path:
+    log = build.get_log(name)
+    if not file.is_file():
+        raise StageError(Stage.BUILD, name, f"make ended well but left no {file.name}", (), log)
+    done = process.run(["strip", "--strip-debug", str(file)], log=log)
+    if done.status != 0:
+        raise StageError(Stage.BUILD, name, "strip cannot handle the module", pick_lines(done.output), log)
+    return file

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage inspect: the built file is what was planned, read from the file itself; then it goes to the cache."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from driver_builds import store
+from driver_builds.errors import ModuleFileError, StageError
+from driver_builds.manifest import Hunk, Module, Patch
+from driver_builds.modinfo import ModuleInfo, load_module_info, parse_symbol_versions
+from driver_builds.pipeline.context import AppliedPatch, BuildContext
+from driver_builds.pipeline.probe import CONFIG_HEADER
+from driver_builds.plan import NETMAP, Stage, Step
+from driver_builds.tree_hash import hash_file
+
+RECORD = "module.json"
+
+
+def apply_inspect(build: BuildContext, step: Step) -> None:
+    """Checks the module in `build.files`, leaves its record in `build.modules`, and both in the cache."""
+    name = step.subject
+    file = build.files[name]
+    try:
+        info = load_module_info(file)
+    except ModuleFileError as error:
+        raise StageError(Stage.INSPECT, name, str(error), (), build.get_log(name)) from error
+    known = parse_symbol_versions(build.ready_kernel.symbol_versions.read_text("utf-8"))
+    if name != NETMAP:
+        known |= parse_symbol_versions((build.get_folder(NETMAP) / "Module.symvers").read_text("utf-8"))
+    problems = find_problems(info, name, build.inputs.packages.release.text, known)
+    if problems:
+        raise StageError(
+            Stage.INSPECT, name, "the module is not what was planned", problems, build.get_log(name)
+        )
+    build.modules[name] = _build_record(name, file, info, build.patches.get(name))
+    _keep(build, name, file)
+
+
+def find_problems(info: ModuleInfo, name: str, release: str, known: Mapping[str, int]) -> list[str]:
+    """What is wrong with the module, in words; [] when nothing is. `known` maps symbols to their CRCs."""
+    problems = []
+    if info.name != name:
+        problems.append(f"its name is {info.name}, wanted {name}")
+    if info.release != release:
+        problems.append(f"its vermagic is {info.vermagic!r}, wanted kernel {release}")
+    if name != NETMAP and NETMAP not in info.depends:
+        problems.append(
+            f"it depends on {', '.join(info.depends) or 'nothing'}, not on netmap: it is unpatched"
+        )
+    wrong = sorted(symbol for symbol, crc in info.versions.items() if known.get(symbol) != crc)
+    if wrong:
+        problems.append(f"{len(wrong)} symbols of another version than the kernel's: {', '.join(wrong[:5])}")
+    if not info.versions and known:
+        problems.append("it has no symbol versions; the kernel would refuse it")
+    return problems
+
+
+def _build_record(name: str, file: Path, info: ModuleInfo, patch: AppliedPatch | None) -> Module:
+    return Module(
+        name=name,
+        file=file.name,
+        sha256=hash_file(file),
+        vermagic=info.vermagic,
+        srcversion=info.srcversion,
+        depends=list(info.depends),
+        imports=len(info.versions),
+        patch=None if patch is None else _build_patch(patch),
+        baseline=None if patch is None else "built",
+    )
+
+
+def _build_patch(patch: AppliedPatch) -> Patch:
+    hunks = [
+        Hunk(file=hunk.file, hunk=hunk.hunk, line=hunk.line, offset=hunk.offset, fuzz=hunk.fuzz)
+        for hunk in patch.hunks
+    ]
+    return Patch(name=patch.name, sha256=patch.sha256, stage="upstream", hunks=hunks)
+
+
+def _keep(build: BuildContext, name: str, file: Path) -> None:
+    def fill(folder: Path) -> None:
+        shutil.copy2(file, folder)
+        if name == NETMAP:
+            for needed in ("Module.symvers", CONFIG_HEADER):
+                shutil.copy2(build.get_folder(NETMAP) / needed, folder)
+        (folder / RECORD).write_text(build.modules[name].model_dump_json(indent=2), "utf-8")
+
+    target = build.get_cached(name)
+    shutil.rmtree(target, ignore_errors=True)
+    store.fill_once(target, fill)

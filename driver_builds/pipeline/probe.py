@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage probe: netmap's own compile probes find out what this kernel's interfaces look like.
+
+Run once per kernel, for all drivers of the catalogue at once, on their unpatched sources: a driver's own
+probes then never depend on which other drivers were asked for, nor race with a patch being applied.
+"""
+
+import re
+from pathlib import Path
+
+from driver_builds import process
+from driver_builds.catalogue import Driver
+from driver_builds.errors import StageError
+from driver_builds.pipeline.context import BuildContext
+from driver_builds.pipeline.kbuild import pick_lines
+from driver_builds.plan import NETMAP, Stage, Step
+
+CONFIG_HEADER = "netmap_linux_config.h"
+# A kernel of the last ten years answers some 70 probes with yes. Far fewer: the probes failed for another
+# reason (a header, a tool), which the probing itself cannot tell from "no".
+_FEWEST_FOUND = 30
+# Every kernel since 2.6.31 has it; when even this probe says no, the probes do not work.
+_ALWAYS_FOUND = "NETMAP_LINUX_HAVE_NETDEV_OPS"
+# All that netmap can be built with; what data/netmap.toml does not list is switched off by name.
+_SUBSYSTEMS = ("vale", "pipe", "monitor", "generic", "ptnetmap", "sink", "extmem", "null")
+
+
+def apply_probe(build: BuildContext, step: Step) -> None:
+    """Leaves netmap's folder configured: its Kbuild file and CONFIG_HEADER."""
+    folder = build.get_folder(NETMAP)
+    folder.mkdir(parents=True)
+    drivers = [driver for driver in build.inputs.probed if _can_be_probed(build, driver)]
+    overrides = "".join(_render_override(build, driver) for driver in drivers)
+    (folder / "config.mak").write_text(overrides, "utf-8")
+    log = build.get_log(NETMAP)
+    done = process.run(_build_command(build, drivers), cwd=folder, log=log)
+    found = (folder / CONFIG_HEADER).read_text("utf-8") if (folder / CONFIG_HEADER).exists() else ""
+    count = len(re.findall(r"(?m)^\s*#define NETMAP_LINUX_", found))
+    if done.status != 0 or count < _FEWEST_FOUND or _ALWAYS_FOUND not in found:
+        _append_probe_log(folder, log)
+        raise StageError(
+            Stage.PROBE,
+            NETMAP,
+            f"netmap's compile probes do not work for this kernel ({count} found)",
+            pick_lines(done.output),
+            log,
+        )
+
+
+def _build_command(build: BuildContext, drivers: list[Driver]) -> list[str]:
+    wanted = build.inputs.subsystems
+    return [
+        str(build.tree.path / "LINUX" / "configure"),
+        f"--kernel-dir={build.ready_kernel.build}",
+        f"--kernel-sources={build.ready_sources}",
+        "--no-ext-drivers",
+        f"--drivers={','.join(driver.family for driver in drivers)}",
+        "--no-apps",
+        "--no-utils",
+        "--no-force-debug",
+        *(f"--{'enable' if name in wanted else 'disable'}-{name}" for name in _SUBSYSTEMS),
+    ]
+
+
+def _append_probe_log(folder: Path, log: Path) -> None:
+    probe_log = folder / "config.log"
+    if probe_log.exists():
+        with log.open("a", encoding="utf-8") as stream:
+            stream.write(probe_log.read_text("utf-8", "replace"))
+
+
+def _can_be_probed(build: BuildContext, driver: Driver) -> bool:
+    return has_module(build, driver) and (build.ready_sources / driver.source).exists()
+
+
+def has_module(build: BuildContext, driver: Driver) -> bool:
+    """Whether the kernel was built with this driver as a module, so that all it needs is there."""
+    config = build.ready_kernel.config.read_text("utf-8")
+    return re.search(rf"(?m)^{driver.config}=m$", config) is not None
+
+
+def _render_override(build: BuildContext, driver: Driver) -> str:
+    # Exactly this source, not the first folder of that name `find` comes upon; and no patch while probing.
+    source = build.ready_sources / driver.source
+    return f"{driver.family}@src := cp -Rp {source} {driver.family}\n{driver.family}@patch := none\n"

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Carries a plan out step by step: who failed, at which stage, and what is built all the same."""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from driver_builds import store
+from driver_builds.errors import DriverBuildError, StageError
+from driver_builds.manifest import Refused
+from driver_builds.pipeline.baseline import apply_baseline
+from driver_builds.pipeline.build import apply_build
+from driver_builds.pipeline.context import BuildContext
+from driver_builds.pipeline.fetch import apply_fetch
+from driver_builds.pipeline.inspect import apply_inspect
+from driver_builds.pipeline.patch import apply_patch
+from driver_builds.pipeline.probe import apply_probe
+from driver_builds.pipeline.reuse import apply_reuse
+from driver_builds.pipeline.unpack import apply_unpack
+from driver_builds.pipeline.write import apply_write
+from driver_builds.plan import BuildPlan, Stage, Step
+
+# Called after each step with its duration in seconds and the error it ended with, if any.
+Report = Callable[[Step, float, DriverBuildError | None], None]
+
+_STAGES: dict[Stage, Callable[[BuildContext, Step], None]] = {
+    Stage.FETCH: apply_fetch,
+    Stage.UNPACK: apply_unpack,
+    Stage.PROBE: apply_probe,
+    Stage.BASELINE: apply_baseline,
+    Stage.PATCH: apply_patch,
+    Stage.BUILD: apply_build,
+    Stage.INSPECT: apply_inspect,
+    Stage.REUSE: apply_reuse,
+    Stage.WRITE: apply_write,
+}
+
+
+def apply_plan(plan: BuildPlan, build: BuildContext, report: Report) -> None:
+    """Carries `plan` out.
+
+    A driver's failure is recorded in `build.refused` and the others go on; any other failure raises.
+    """
+    for refusal in plan.refused:
+        build.refused[refusal.driver] = Refused(
+            name=refusal.driver, stage=refusal.stage, reason=refusal.reason, lines=[], log=None
+        )
+    drivers = {driver.name for driver in build.inputs.drivers}
+    for step in plan.steps:
+        if step.subject in build.refused:
+            continue
+        started = time.monotonic()
+        try:
+            _STAGES[step.stage](build, step)
+        except DriverBuildError as error:
+            report(step, time.monotonic() - started, error)
+            if step.subject not in drivers or not isinstance(error, StageError):
+                raise
+            _refuse(build, error)
+        else:
+            report(step, time.monotonic() - started, None)
+
+
+def _refuse(build: BuildContext, error: StageError) -> None:
+    build.files.pop(error.subject, None)
+    build.refused[error.subject] = Refused(
+        name=error.subject, stage=str(error.stage), reason=error.reason, lines=list(error.lines), log=None
+    )
+
+
+@contextmanager
+def work_folders(cache: Path, release: str, waiting: Callable[[Path], None]) -> Iterator[tuple[Path, Path]]:
+    """The empty folders (work, logs) of one kernel's build, held alone; `work` is removed at the end.
+
+    They have the same names every time, so that nothing of a chance folder name can get into a module.
+    """
+    folder = cache / "builds" / release
+    with store.locked(folder, waiting=waiting):
+        work, logs = folder / "work", folder / "logs"
+        for path in (work, logs):
+            shutil.rmtree(path, ignore_errors=True)
+            path.mkdir(parents=True)
+        try:
+            yield work, logs
+        finally:
+            shutil.rmtree(work, ignore_errors=True)

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage unpack: the kernel's build folder and the drivers' sources, and whether they belong together."""
+
+import hashlib
+import re
+
+from driver_builds.compiler import check_compiler
+from driver_builds.distributions import debian
+from driver_builds.errors import StageError
+from driver_builds.pipeline.context import BuildContext
+from driver_builds.plan import Stage, Step
+
+
+def apply_unpack(build: BuildContext, step: Step) -> None:
+    """Leaves `build.kernel`, or `build.sources` when the step is about the source package."""
+    if step.subject == build.inputs.packages.source.name:
+        _unpack_sources(build)
+    else:
+        _unpack_kernel(build)
+
+
+def _unpack_kernel(build: BuildContext) -> None:
+    packages = build.inputs.packages
+    key = _hash_texts(*(package.sha256 for package in packages.build_packages))
+    target = build.cache / "kernels" / f"{packages.release.text}-{key[:16]}"
+    files = [build.package_files[package.name] for package in packages.build_packages]
+    build.kernel = debian.unpack_kernel(packages, files, target)
+    config = build.kernel.config.read_text("utf-8")
+    check_compiler(packages.release.text, config, packages.compiler, build.inputs.compiler)
+
+
+def _unpack_sources(build: BuildContext) -> None:
+    package = build.inputs.packages.source
+    members = [driver.source for driver in build.inputs.probed]
+    key = _hash_texts(package.sha256, *members)
+    target = build.cache / "sources" / f"{package.name}_{package.version}-{key[:16]}"
+    file = build.package_files[package.name]
+    build.sources = debian.unpack_sources(build.inputs.packages, file, members, target)
+    version = parse_source_version((build.sources / "Makefile").read_text("utf-8"))
+    code = build.ready_kernel.build / "include/generated/uapi/linux/version.h"
+    headers = parse_headers_version(code.read_text("utf-8"))
+    if not version == headers == build.inputs.packages.kernel_version:
+        raise StageError(
+            Stage.UNPACK,
+            package.name,
+            f"the source is of kernel {_join(version)}, the headers are of "
+            f"{_join(headers)}; they must be the same, no other is taken instead",
+        )
+
+
+def parse_source_version(makefile: str) -> tuple[int, int, int]:
+    """VERSION, PATCHLEVEL and SUBLEVEL of a kernel source's top Makefile."""
+    fields = dict(re.findall(r"(?m)^(VERSION|PATCHLEVEL|SUBLEVEL)\s*=\s*([0-9]+)\s*$", makefile))
+    return int(fields["VERSION"]), int(fields["PATCHLEVEL"]), int(fields["SUBLEVEL"])
+
+
+def parse_headers_version(header: str) -> tuple[int, int, int]:
+    """The same three numbers as the headers' generated version.h has them."""
+    fields = dict(re.findall(r"#define LINUX_VERSION_(MAJOR|PATCHLEVEL|SUBLEVEL)\s+([0-9]+)", header))
+    return int(fields["MAJOR"]), int(fields["PATCHLEVEL"]), int(fields["SUBLEVEL"])
+
+
+def _join(version: tuple[int, int, int]) -> str:
+    return ".".join(map(str, version))
+
+
+def _hash_texts(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()

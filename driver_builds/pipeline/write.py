@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage write: the artifacts directory appears whole, or stays as it was."""
+
+import shutil
+from pathlib import Path
+
+from driver_builds import store
+from driver_builds.manifest import FILE_NAME, Input, Kernel, Manifest, Netmap, Refused, render_manifest
+from driver_builds.pipeline.context import BuildContext
+from driver_builds.plan import NETMAP, Step, build_key
+from driver_builds.verify import find_artifact_problems
+
+
+def apply_write(build: BuildContext, step: Step) -> None:
+    """Puts modules, logs of refused drivers and manifest.json into `build.artifacts`; call with it locked.
+
+    Leaves an equal directory alone: modules are reproducible, so building them anew need not change anything.
+    """
+    with store.scratch_beside(build.artifacts) as folder:
+        for file in build.files.values():
+            shutil.copyfile(file, folder / file.name)
+        refused = [_keep_log(build, record, folder) for record in build.refused.values()]
+        text = render_manifest(build_manifest(build, refused))
+        (folder / FILE_NAME).write_text(text, "utf-8")
+        if is_equal(build.artifacts, text):
+            return
+        build.changed = True
+        store.replace_directory(folder, build.artifacts)
+
+
+def is_equal(artifacts: Path, manifest: str) -> bool:
+    """Whether `artifacts` holds this very manifest and the files it names."""
+    path = artifacts / FILE_NAME
+    return path.is_file() and path.read_text("utf-8") == manifest and not find_artifact_problems(artifacts)
+
+
+def _keep_log(build: BuildContext, record: Refused, folder: Path) -> Refused:
+    log = build.get_log(record.name)
+    if not log.is_file():
+        return record
+    (folder / "logs").mkdir(exist_ok=True)
+    shutil.copyfile(log, folder / "logs" / log.name)
+    return record.model_copy(update={"log": f"logs/{log.name}"})
+
+
+def build_manifest(build: BuildContext, refused: list[Refused]) -> Manifest:
+    """The manifest of what `build` has made so far; modules by name, netmap first."""
+    inputs = build.inputs
+    packages = inputs.packages
+    modules = sorted(build.modules.values(), key=lambda module: (module.name != NETMAP, module.name))
+    return Manifest(
+        inputs_sha256=build_key(inputs, NETMAP, *(driver.name for driver in inputs.drivers)),
+        kernel=Kernel(
+            release=packages.release.text,
+            distribution=packages.distribution,
+            version=packages.headers.version,
+            headers_package=packages.headers.name,
+            source_package=packages.source.name,
+            compiler=inputs.compiler,
+        ),
+        netmap=Netmap(
+            url=build.tree.url,
+            commit=build.tree.commit,
+            sha256=build.tree.sha256,
+            pinned=build.tree.pinned,
+        ),
+        inputs=[
+            Input(name=package.name, version=package.version, sha256=package.sha256)
+            for package in packages.all
+        ],
+        modules=modules,
+        refused=refused,
+    )

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a build will do, as named steps: decided here from values only, carried out by `pipeline`."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from driver_builds.catalogue import Driver
+from driver_builds.distributions import KernelPackages
+from driver_builds.errors import StageError
+from driver_builds.patches import select_patch
+
+# Raise it when the way modules are made changes: it is part of every key, so all of them are built anew.
+RECIPE = 1
+
+NETMAP = "netmap"
+
+
+class Stage(StrEnum):
+    """The stages of a build, in their order."""
+
+    KEEP = "keep"
+    FETCH = "fetch"
+    UNPACK = "unpack"
+    PROBE = "probe"
+    BASELINE = "baseline"
+    PATCH = "patch"
+    BUILD = "build"
+    INSPECT = "inspect"
+    REUSE = "reuse"
+    WRITE = "write"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that will be done: `stage` to `subject` (a package, a module, the artifacts)."""
+
+    stage: Stage
+    subject: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRefusal:
+    """A driver that cannot be built, known before anything ran."""
+
+    driver: str
+    stage: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BuildInputs:
+    """All that decides what comes out.
+
+    `probed` are the drivers netmap's compile probes look at: always the whole catalogue, so that the outcome
+    is one per kernel and does not depend on which drivers are asked for.
+    """
+
+    packages: KernelPackages
+    compiler: str
+    netmap_sha256: str
+    subsystems: tuple[str, ...]
+    patch_names: tuple[str, ...]
+    probed: tuple[Driver, ...]
+    drivers: tuple[Driver, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What is there already: modules in the cache, and the artifacts' key or what is wrong with them."""
+
+    cached_modules: frozenset[str] = frozenset()
+    artifacts_key: str | None = None
+    artifacts_problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BuildPlan:
+    """The steps in their order; `key` is the hash of all inputs."""
+
+    release: str
+    key: str
+    steps: tuple[Step, ...]
+    refused: tuple[PlannedRefusal, ...]
+
+    @property
+    def changes(self) -> bool:
+        return any(step.stage is Stage.WRITE for step in self.steps)
+
+
+def build_key(inputs: BuildInputs, *subjects: str) -> str:
+    """The hash of everything that decides how `subjects` come out (modules by name)."""
+    document = {
+        "recipe": RECIPE,
+        "release": inputs.packages.release.text,
+        "packages": [[package.name, package.version, package.sha256] for package in inputs.packages.all],
+        "compiler": inputs.compiler,
+        "netmap": inputs.netmap_sha256,
+        "subsystems": list(inputs.subsystems),
+        "probed": [driver.model_dump(mode="json", exclude={"kinds"}) for driver in inputs.probed],
+        "subjects": sorted(subjects),
+    }
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def plan_build(inputs: BuildInputs, observed: Observed) -> BuildPlan:
+    """The steps from nothing, or from what is observed, to the artifacts directory of `inputs`."""
+    key = build_key(inputs, NETMAP, *(driver.name for driver in inputs.drivers))
+    release = inputs.packages.release.text
+    patches, refused = _choose_patches(inputs)
+    names = [NETMAP, *patches]
+    if observed.artifacts_key == key:
+        steps = [Step(Stage.KEEP, release, "same inputs as the artifacts there; their hashes are right")]
+    else:
+        missing = [name for name in names if name not in observed.cached_modules]
+        steps = list(_plan_sources(inputs)) if missing else []
+        for name in names:
+            steps += _plan_module(name, patches.get(name), name in observed.cached_modules)
+        why = (
+            f"; what is there is not whole: {observed.artifacts_problem}"
+            if observed.artifacts_problem
+            else ""
+        )
+        steps.append(Step(Stage.WRITE, release, f"{len(names)} modules and manifest.json{why}"))
+    return BuildPlan(release, key, tuple(steps), tuple(refused))
+
+
+def _choose_patches(inputs: BuildInputs) -> tuple[dict[str, str], list[PlannedRefusal]]:
+    patches: dict[str, str] = {}
+    refused: list[PlannedRefusal] = []
+    for driver in inputs.drivers:
+        try:
+            patches[driver.name] = select_patch(
+                inputs.patch_names, driver.family, inputs.packages.kernel_version
+            )
+        except StageError as error:
+            refused.append(PlannedRefusal(driver.name, error.stage, error.reason))
+    return patches, refused
+
+
+def _plan_sources(inputs: BuildInputs) -> Iterator[Step]:
+    for package in inputs.packages.all:
+        yield Step(Stage.FETCH, package.name, f"{package.version}, SHA-256 {package.sha256[:16]}")
+    yield Step(
+        Stage.UNPACK, inputs.packages.headers.name, f"with -common and kbuild; needs {inputs.compiler}"
+    )
+    yield Step(Stage.UNPACK, inputs.packages.source.name, f"the sources of {len(inputs.probed)} drivers")
+
+
+def _plan_module(name: str, patch: str | None, cached: bool) -> Iterator[Step]:
+    if cached:
+        yield Step(Stage.REUSE, name, "built from the same inputs before")
+        return
+    if patch is None:
+        yield Step(Stage.PROBE, name, "compile probes of the kernel's interfaces, once per kernel")
+        yield Step(Stage.BUILD, name, "netmap.ko")
+    else:
+        yield Step(Stage.BASELINE, name, "the unpatched driver compiles")
+        yield Step(Stage.PATCH, name, patch)
+        yield Step(Stage.BUILD, name, f"{name}.ko")
+    yield Step(Stage.INSPECT, name, "vermagic, depends, symbol versions")

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Running other programs: the only user of `subprocess` in this package."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from driver_builds.errors import DriverBuildError
+
+# What a build may see of the caller's environment. Not CC, CFLAGS, ARCH, KCFLAGS or MAKEFLAGS: they change
+# what is built without being among the inputs (`make lab` hands a MAKEFLAGS with its own job server down).
+_KEPT = ("PATH", "HOME", "TMPDIR")
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a program ended: exit status (negative: by that signal) and stdout with stderr, as text."""
+
+    status: int
+    output: str
+
+
+def build_environment(**more: str) -> dict[str, str]:
+    """The environment compilers run in: few variables, messages in English."""
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    return {**kept, "LC_ALL": "C", "LANGUAGE": "C", **more}
+
+
+def fetch_environment(**more: str) -> dict[str, str]:
+    """The environment apt and git run in: the caller's, messages in English, no question on the terminal."""
+    return {**os.environ, "LC_ALL": "C", "LANGUAGE": "C", "GIT_TERMINAL_PROMPT": "0", **more}
+
+
+def find_program(name: str) -> str | None:
+    """Absolute path of `name` on PATH, sbin folders included, or None."""
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+    return shutil.which(name, path=path)
+
+
+def run(
+    arguments: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    stdin: Path | None = None,
+    log: Path | None = None,
+) -> Finished:
+    """Runs a program to its end and returns its output; also appends command and output to `log`.
+
+    The program and its children are stopped when this process is interrupted. Raises DriverBuildError when
+    the program is not there.
+    """
+    with contextlib.ExitStack() as stack:
+        source: IO[bytes] | int = stack.enter_context(stdin.open("rb")) if stdin else subprocess.DEVNULL
+        process = _start(arguments, source, subprocess.STDOUT, cwd, environment)
+        with stopped_on_error(process):
+            output = process.communicate()[0].decode("utf-8", "replace")
+    if log is not None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as stream:
+            stream.write(f"$ {' '.join(arguments)}\n{output}")
+    return Finished(process.returncode, output)
+
+
+@contextlib.contextmanager
+def stream_output(arguments: Sequence[str], *, environment: Mapping[str, str]) -> Iterator[IO[bytes]]:
+    """A program's stdout as a stream; raises DriverBuildError when it fails once the block is left."""
+    process = _start(arguments, subprocess.DEVNULL, subprocess.PIPE, None, environment)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    with stopped_on_error(process):
+        yield process.stdout
+        process.stdout.close()
+        said = process.stderr.read().decode("utf-8", "replace").strip()
+        process.wait()
+    if process.returncode:
+        raise DriverBuildError(f"{arguments[0]} failed with status {process.returncode}: {said}")
+
+
+@contextlib.contextmanager
+def stopped_on_error(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Kills `process` and its group when the block is left by an exception, Ctrl-C included."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
+
+
+def _start(
+    arguments: Sequence[str],
+    stdin: IO[bytes] | int,
+    stderr: int,
+    cwd: Path | None,
+    environment: Mapping[str, str] | None,
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            list(arguments),
+            cwd=cwd,
+            env=dict(build_environment() if environment is None else environment),
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        raise DriverBuildError(
+            f"{arguments[0]}: not found on this build host; `driver-builds doctor` says what to install"
+        ) from error

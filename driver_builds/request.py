@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From what was asked for to a plan, and from the plan to finished artifacts."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from driver_builds import store
+from driver_builds.catalogue import load_drivers, load_netmap_pin, select_drivers
+from driver_builds.compiler import read_compiler
+from driver_builds.distributions import KernelPackages, apt, remembered
+from driver_builds.errors import UsageError
+from driver_builds.manifest import Manifest, load_manifest
+from driver_builds.netmap_source import NetmapTree, load_netmap_tree
+from driver_builds.pipeline.context import BuildContext
+from driver_builds.pipeline.run import Report, apply_plan, work_folders
+from driver_builds.plan import NETMAP, BuildInputs, BuildPlan, Observed, build_key, plan_build
+from driver_builds.release import parse_release
+from driver_builds.verify import find_artifact_problems
+
+Waiting = Callable[[Path], None]
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRequest:
+    """What the command line asks for; `artifacts` and `cache` are folders that need not exist."""
+
+    release: str
+    drivers: tuple[str, ...]
+    netmap_source: str | None
+    artifacts: Path
+    cache: Path
+    jobs: int = 1
+    accept_netmap_tree: bool = False
+    rebuild: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOutcome:
+    """What came out: `folder` holds the artifacts `manifest` describes."""
+
+    changed: bool
+    folder: Path
+    manifest: Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request with everything read that the plan depends on."""
+
+    request: BuildRequest
+    inputs: BuildInputs
+    tree: NetmapTree
+    folder: Path
+    plan: BuildPlan
+
+
+@contextmanager
+def prepared(request: BuildRequest, waiting: Waiting) -> Iterator[Prepared]:
+    """Reads what is there and plans; the artifacts directory is locked until the block is left."""
+    drivers = select_drivers(request.drivers)
+    release = parse_release(request.release)
+    cache = _check_path(request.cache)
+    pin = load_netmap_pin()
+    tree = load_netmap_tree(request.netmap_source, cache, pin, accept=request.accept_netmap_tree)
+    packages = remembered.read_kernel_packages(release, cache)
+    inputs = BuildInputs(
+        packages=packages,
+        compiler=read_compiler(packages.compiler),
+        netmap_sha256=tree.sha256,
+        subsystems=tuple(pin.subsystems),
+        patch_names=tree.read_patch_names(),
+        probed=tuple(load_drivers().values()),
+        drivers=drivers,
+    )
+    folder = request.artifacts.absolute() / release.text
+    with store.locked(folder, waiting=waiting):
+        store.restore_directory(folder)
+        observed = Observed() if request.rebuild else _observe(inputs, folder, cache)
+        yield Prepared(request, inputs, tree, folder, plan_build(inputs, observed))
+
+
+def build(request: BuildRequest, report: Report, waiting: Waiting) -> BuildOutcome:
+    """Builds what `request` asks for; drivers that failed are in the outcome's `manifest.refused`."""
+    with prepared(request, waiting) as ready:
+        cache = _check_path(request.cache)
+        _check_cached_packages(ready.inputs.packages, cache)
+        if not ready.plan.changes:
+            return BuildOutcome(False, ready.folder, load_manifest(ready.folder))
+        with work_folders(cache, ready.plan.release, waiting) as (work, logs):
+            context = BuildContext(ready.inputs, ready.tree, cache, ready.folder, work, logs, request.jobs)
+            apply_plan(ready.plan, context, report)
+        return BuildOutcome(context.changed, ready.folder, load_manifest(ready.folder))
+
+
+def _observe(inputs: BuildInputs, folder: Path, cache: Path) -> Observed:
+    names = [NETMAP, *(driver.name for driver in inputs.drivers)]
+    cached = frozenset(
+        name for name in names if (cache / "modules" / f"{name}-{build_key(inputs, name)}").is_dir()
+    )
+    if not folder.is_dir():
+        return Observed(cached)
+    problems = find_artifact_problems(folder)
+    if problems:
+        return Observed(cached, artifacts_problem=problems[0])
+    return Observed(cached, artifacts_key=load_manifest(folder).inputs_sha256)
+
+
+def _check_cached_packages(packages: KernelPackages, cache: Path) -> None:
+    for package in packages.all:
+        path = cache / "packages" / package.file_name
+        if path.exists():
+            apt.check_package(package, path)
+
+
+def _check_path(cache: Path) -> Path:
+    path = cache.absolute()
+    # Kbuild and netmap's configure take folder names apart at these characters; no quoting helps.
+    if not re.fullmatch(r"[A-Za-z0-9_./+@-]+", str(path)):
+        raise UsageError(
+            f"cache {path}: the kernel's build system cannot handle this folder name; give --cache a "
+            "path of letters, digits and _ . / + @ - only"
+        )
+    return path
