@@ -49,12 +49,20 @@ static int publish_locked(struct fp_segment *segment, const struct fp_table *tab
     return 0;
 }
 
-int fp_state_publish(struct fp_state *state, const struct fp_table *table, uint64_t generation,
-                     const uint8_t digest[FP_DIGEST_BYTES]) {
-    if (flock(state->fd, LOCK_EX | LOCK_NB) != 0) { /* the kernel frees it should we die */
+int fp_state_lock(struct fp_state *state) {
+    if (flock(state->fd, LOCK_EX | LOCK_NB) != 0) {
         return errno == EWOULDBLOCK ? FP_E_BUSY : FP_E_SYSTEM;
     }
-    int result = publish_locked(state->segment, table, generation, digest);
+    return 0;
+}
+
+int fp_state_publish(struct fp_state *state, const struct fp_table *table, uint64_t generation,
+                     const uint8_t digest[FP_DIGEST_BYTES]) {
+    int result = fp_state_lock(state);
+    if (result != 0) {
+        return result;
+    }
+    result = publish_locked(state->segment, table, generation, digest);
     flock(state->fd, LOCK_UN);
     return result;
 }

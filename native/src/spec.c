@@ -61,7 +61,7 @@ static int parse_netmap(struct fp_spec *spec, const char *text) {
     int result = parse_interface(spec, text);
     size_t length = strlen(spec->interface);
     if (result == 0 && spec->interface[length - 1] == '^') {
-        if (spec->ring >= 0 || length == 1) {
+        if (spec->ring >= 0 || length == 1) { /* "ens4^-1" */
             return FP_E_SPEC;
         }
         spec->interface[length - 1] = '\0';

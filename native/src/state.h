@@ -60,6 +60,9 @@ struct fp_state {
     struct fp_segment *segment;
 };
 
+/* Holds other publishers off, without waiting; the kernel frees it should this process die. */
+int fp_state_lock(struct fp_state *state);
+
 static inline uint64_t fp_offer_generation(uint64_t offer) { return offer >> 1; }
 static inline unsigned fp_offer_slot(uint64_t offer) { return (unsigned)(offer & 1); }
 

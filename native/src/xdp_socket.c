@@ -4,7 +4,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
+
+enum { BUSY_TRIES = 50, BUSY_WAIT_NS = 20000000 /* a second together */ };
 
 #ifndef SOL_XDP
 #define SOL_XDP 283
@@ -112,7 +115,7 @@ static int socket_bind(struct fp_xdp_socket *sock, int ifindex, uint32_t queue, 
     return 0;
 }
 
-int fp_xdp_socket_open(struct fp_xdp_socket *sock, const struct fp_region *region, uint32_t slots, int ifindex,
+static int socket_open(struct fp_xdp_socket *sock, const struct fp_region *region, uint32_t slots, int ifindex,
                        uint32_t queue, bool zero_copy) {
     memset(sock, 0, sizeof *sock);
     sock->fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
@@ -131,6 +134,17 @@ int fp_xdp_socket_open(struct fp_xdp_socket *sock, const struct fp_region *regio
         return result;
     }
     return 0;
+}
+
+/* The kernel frees a closed socket's queue in the background: a worker that follows another may come too early. */
+int fp_xdp_socket_open(struct fp_xdp_socket *sock, const struct fp_region *region, uint32_t slots, int ifindex,
+                       uint32_t queue, bool zero_copy) {
+    int result = socket_open(sock, region, slots, ifindex, queue, zero_copy);
+    for (unsigned tries = 0; result == FP_E_BUSY && tries < BUSY_TRIES; tries++) {
+        nanosleep(&(struct timespec){.tv_nsec = BUSY_WAIT_NS}, NULL);
+        result = socket_open(sock, region, slots, ifindex, queue, zero_copy);
+    }
+    return result;
 }
 
 void fp_xdp_socket_close(struct fp_xdp_socket *sock) {

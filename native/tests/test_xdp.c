@@ -152,6 +152,20 @@ static void exchange(const char *mode) {
     close(receiver);
 }
 
+static int open_one(const char *spec, uint32_t flags, uint32_t buffers) {
+    struct fp_port_config config = {.flags = flags, .ring_slots = 64};
+    struct fp_region *region = NULL;
+    struct fp_port *port = NULL;
+    (void)snprintf(config.spec, sizeof config.spec, "%s", spec);
+    CHECK_EQ(fp_region_create(buffers, 2048, &region), 0);
+    int result = fp_port_open(&config, region, &port);
+    int saved = errno;
+    fp_port_close(port);
+    fp_region_destroy(region);
+    errno = saved;
+    return result;
+}
+
 static void forward(uint32_t flags, enum fp_adapter adapter, const char *mode) {
     struct appliance appliance;
     struct fp_port_info info;
@@ -171,23 +185,18 @@ static void forward(uint32_t flags, enum fp_adapter adapter, const char *mode) {
     shell("! ip link show wa | grep -q xdp"); /* nothing of us stays behind */
 }
 
+/* A second port on the queue is refused, and the first one keeps it. */
+static void busy_queue(void) {
+    struct appliance appliance;
+    appliance_open(&appliance, 0);
+    CHECK_EQ(open_one("xdp:wa", 0, 256), FP_E_BUSY);
+    exchange("beside a refused port");
+    appliance_close(&appliance);
+}
+
 static void native_hook(void) { forward(0, FP_ADAPTER_XDP_COPY, "driver hook, copy"); }
 
 static void generic_hook(void) { forward(FP_OPEN_XDP_GENERIC, FP_ADAPTER_XDP_GENERIC, "generic hook, copy"); }
-
-static int open_one(const char *spec, uint32_t flags, uint32_t buffers) {
-    struct fp_port_config config = {.flags = flags, .ring_slots = 64};
-    struct fp_region *region = NULL;
-    struct fp_port *port = NULL;
-    (void)snprintf(config.spec, sizeof config.spec, "%s", spec);
-    CHECK_EQ(fp_region_create(buffers, 2048, &region), 0);
-    int result = fp_port_open(&config, region, &port);
-    int saved = errno;
-    fp_port_close(port);
-    fp_region_destroy(region);
-    errno = saved;
-    return result;
-}
 
 static void refusals(void) {
     CHECK_EQ(open_one("xdp:nowhere", 0, 256), FP_E_NO_DEVICE);
@@ -198,12 +207,15 @@ static void refusals(void) {
     CHECK_EQ(open_one("xdp:wa-9", 0, 256), FP_E_SYSTEM); /* there is no queue 9 */
     shell("ip link set lo up");
     CHECK_EQ(open_one("xdp:lo", 0, 256), FP_E_UNSUPPORTED); /* no driver hook, no silent generic one */
-    CHECK_EQ(open_one("xdp:wa-0", 0, 256), 0);
+    for (unsigned i = 0; i < 5; i++) { /* open again at once */
+        CHECK_EQ(open_one("xdp:wa-0", 0, 256), 0);
+    }
 }
 
 int main(void) {
     namespace_open();
     RUN(refusals);
+    RUN(busy_queue);
     RUN(native_hook);
     RUN(generic_hook);
     return 0;
