@@ -19,7 +19,7 @@ LAB_ARGS := $(if $(PORTS),--ports $(PORTS)) $(if $(KEEP),--keep)
 C_FILES = $(shell git ls-files 'native/*.c' 'native/*.h')
 SHELL_FILES = $(shell git ls-files '*.sh' .ci/run)
 
-.PHONY: help setup demo test lab bench lint types c-test pytest format lock clean
+.PHONY: help setup demo test lab bench lint types c-test pytest format docs lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,6 +92,9 @@ format: setup ## rewrite Python and C in the project's format
 	ruff format .
 	ruff check --fix .
 	clang-format -i $(C_FILES)
+
+docs: setup ## write docs/reference from the code
+	$(PYTHON) -P docs/generate.py
 
 LOCK := pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options

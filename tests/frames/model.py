@@ -14,6 +14,8 @@ from appliance.fastpath import FrameKey, Route
 ETHERNET_BYTES = 14
 TAGS = (0x8100, 0x88A8, 0x9100)  # IEEE 802.1Q, table 9-1, and the one in no standard
 EXTENSIONS = (0, 43, 60)  # hop-by-hop, routing, destination options: RFC 8200, 4.3, 4.4, 4.6
+# RFC 8200, 4.1 has each at most once, destination options twice; a longer chain is nobody's media and not followed.
+LONGEST_CHAIN = 7
 BURST_FRAMES = 64
 
 
@@ -78,10 +80,14 @@ def parse_ipv6(rest: bytes) -> tuple[IPv4Address | IPv6Address, bytes]:
     if payload_bytes > len(rest) - 40:
         raise RefusedError("truncated")
     payload = rest[40 : 40 + payload_bytes]
+    extensions = 0
     while following in EXTENSIONS:
+        extensions += 1
         if len(payload) < 8 or len(payload) < (payload[1] + 1) * 8:
             raise RefusedError("bad_length")
         following, payload = payload[0], payload[(payload[1] + 1) * 8 :]
+        if extensions > LONGEST_CHAIN:
+            raise RefusedError("not_udp")
     if following == 44:
         raise RefusedError("fragment")
     if following != 17:

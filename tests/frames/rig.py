@@ -23,7 +23,7 @@ DIGEST = bytes(range(32))
 
 
 class Rig:
-    """Ports "p0", "p1", ... of one worker; `port_regions` are indices into `region_bytes`, the buffer sizes."""
+    """Ports "p0", "p1", ... of one worker; `port_regions` index `region_bytes`, the buffer sizes."""
 
     def __init__(
         self, state_path: Path, port_regions: Sequence[int], ring_slots: int, region_bytes: Sequence[int]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Random frames and routes. Few addresses, ports and VLANs, so that frames and routes meet often."""
 
+from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address
 
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from .frame_builder import (
     build_extension,
     build_ipv4,
     build_ipv6,
+    build_media_frame,
     build_udp,
 )
 
@@ -70,7 +72,7 @@ def ipv4_datagrams(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def ipv6_datagrams(draw: st.DrawFn) -> bytes:
-    """IPv6 with 0 to 4 extension headers, mostly right."""
+    """IPv6 with 0 to 9 extension headers, mostly right."""
     payload = draw(udp_datagrams())
     odd = draw(st.sampled_from(["", "", "", "", "fragment", "protocol", "length", "version"]))
     following = UDP
@@ -78,7 +80,7 @@ def ipv6_datagrams(draw: st.DrawFn) -> bytes:
         following = draw(st.integers(0, 255))
     elif odd == "fragment":
         payload, following = build_extension(UDP) + payload, FRAGMENT_HEADER
-    for extension in draw(st.lists(st.sampled_from(EXTENSION_NUMBERS), max_size=4)):
+    for extension in draw(st.lists(st.sampled_from(EXTENSION_NUMBERS), max_size=9)):
         payload, following = build_extension(following, draw(st.integers(0, 2))) + payload, extension
     return build_ipv6(
         draw(st.sampled_from([*GROUPS_V6, IPv6Address("::ffff:239.1.2.1")])),
@@ -111,6 +113,21 @@ def damaged_frames(draw: st.DrawFn) -> bytes:
 
 
 frames = st.one_of(built_frames(), built_frames(), damaged_frames(), st.binary(max_size=100))
+
+
+def arrivals(routes: Sequence[Route], port_count: int) -> st.SearchStrategy[tuple[int, bytes]]:
+    """Frames and the ports they come in on; where there are routes, every other one matches one of them."""
+    anything = st.tuples(st.integers(0, port_count - 1), frames)
+    if not routes:
+        return anything
+    matching = st.builds(build_matching, st.sampled_from(routes), st.sampled_from(TAG_PROTOCOLS), payloads)
+    return st.one_of(matching, anything)
+
+
+def build_matching(route: Route, tag_protocol: int, payload: bytes) -> tuple[int, bytes]:
+    """A frame the route matches, and the port it has to come in on."""
+    tags = [(tag_protocol, vlan) for vlan in (route.key.vlan, route.key.inner_vlan) if vlan is not None]
+    return route.key.port, build_media_frame(route.key.destination, route.key.udp_port, payload, tags)
 
 
 @st.composite

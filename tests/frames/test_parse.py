@@ -113,6 +113,11 @@ def test_ipv6_extension_headers(count: int) -> None:
     assert parse_by_c(frame) == FrameKey(0, GROUP_V6, 6000)
 
 
+def test_endless_ipv6_extension_headers() -> None:
+    chain = build_extension(60) * 100
+    assert parse_by_c(build_ethernet(build_ipv6(GROUP_V6, chain, next_header=60), ETHERTYPE[6])) == "not_udp"
+
+
 def test_padding_and_ipv4_options_are_no_obstacle() -> None:
     datagram = build_ipv4(GROUP, build_udp(6000, b""), options=bytes(40))
     assert parse_by_c(build_ethernet(datagram + bytes(6), 0x0800)) == FrameKey(0, GROUP, 6000)

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""QEMU: which accelerator really works, the command line, and the running machine."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.image import Image
+from lab.nics import MANAGEMENT_MAC, MediaNic
+from lab.process import Deadline, run_logged, stop_group, tail
+
+QEMU = "qemu-system-x86_64"
+_PROBE_S = 10.0
+_FIRST_NIC_SLOT = 4
+
+KVM = "kvm"
+TCG = "tcg"
+_ACCELERATOR = {KVM: ["-accel", "kvm", "-cpu", "host"], TCG: ["-accel", "tcg,thread=multi", "-cpu", "max"]}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What is booted: everything the command line depends on."""
+
+    image: Image
+    folder: Path
+    """Run folder: overlay, sockets, serial log, ssh key."""
+    accelerator: str
+    ssh_port: int
+    nics: Sequence[MediaNic]
+    cpus: int = 2
+    memory_mib: int = 2048
+
+    @property
+    def overlay(self) -> Path:
+        """The run's own layer over the image."""
+        return self.folder / "overlay.qcow2"
+
+    @property
+    def serial_log(self) -> Path:
+        """What the guest's kernel and systemd said."""
+        return self.folder / "serial.log"
+
+    @property
+    def public_key(self) -> Path:
+        """ssh key of this run, made by lab.ssh."""
+        return self.folder / "ssh_key.pub"
+
+    def cable(self, nic: MediaNic) -> Path:
+        """The unix socket behind a media NIC."""
+        return self.folder / f"{nic.port}.sock"
+
+
+def probe_accelerator() -> str:
+    """KVM where a machine started with it really runs its firmware, TCG else; a device file is no proof."""
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "firmware"
+        command = [QEMU, "-nodefaults", "-display", "none", "-machine", "q35", *_ACCELERATOR[KVM], "-m", "64"]
+        # SeaBIOS writes its log to this port: bytes there are instructions that the guest executed.
+        command += [
+            "-chardev",
+            f"file,id=log,path={output}",
+            "-device",
+            "isa-debugcon,iobase=0x402,chardev=log",
+        ]
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            end = time.monotonic() + _PROBE_S
+            while process.poll() is None and time.monotonic() < end:
+                if output.is_file() and output.stat().st_size:
+                    return KVM
+                time.sleep(0.05)
+            return TCG
+        finally:
+            stop_group(process)
+
+
+def render_command(machine: Machine) -> list[str]:
+    """QEMU's command line. Fixed PCI slots, so the guest's interface names are the same in every run."""
+    command = [
+        QEMU,
+        "-nodefaults",
+        "-display",
+        "none",
+        "-no-reboot",
+        "-machine",
+        "q35",
+        *_ACCELERATOR[machine.accelerator],
+    ]
+    command += ["-smp", str(machine.cpus), "-m", str(machine.memory_mib)]
+    command += ["-kernel", str(machine.image.kernel), "-initrd", str(machine.image.initrd)]
+    command += ["-append", "root=/dev/vda rw console=ttyS0 loglevel=4 mitigations=off panic=-1 net.ifnames=1"]
+    command += ["-drive", f"if=none,id=root,file={machine.overlay},format=qcow2,cache=unsafe"]
+    command += ["-device", "virtio-blk-pci,drive=root,addr=0x2", "-device", "virtio-rng-pci,addr=0x8"]
+    # restrict=on: the guest reaches nothing, not even this host; only the forwarded port comes in.
+    command += ["-netdev", f"user,id=management,restrict=on,hostfwd=tcp:127.0.0.1:{machine.ssh_port}-:22"]
+    command += ["-device", f"virtio-net-pci,netdev=management,mac={MANAGEMENT_MAC},addr=0x3,romfile="]
+    for slot, nic in enumerate(machine.nics, _FIRST_NIC_SLOT):
+        # server=on: QEMU takes a new connection after the last one closed, so cables can be put in again.
+        command += [
+            "-netdev",
+            f"stream,id={nic.port},server=on,addr.type=unix,addr.path={machine.cable(nic)}",
+        ]
+        command += ["-device", f"{nic.device},netdev={nic.port},mac={nic.mac},addr={slot:#x},romfile="]
+    # systemd.system-credentials(7): root's authorized key, read by systemd-tmpfiles; nothing secret is in it.
+    command += [
+        "-fw_cfg",
+        f"name=opt/io.systemd.credentials/ssh.authorized_keys.root,file={machine.public_key}",
+    ]
+    return [*command, "-serial", f"file:{machine.serial_log}", "-pidfile", str(machine.folder / "qemu.pid")]
+
+
+def free_port() -> int:
+    """A TCP port on 127.0.0.1 nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def create_overlay(machine: Machine, deadline: Deadline) -> None:
+    """A fresh layer over the image; what the guest writes goes there."""
+    command = [
+        "qemu-img",
+        "create",
+        "-q",
+        "-f",
+        "qcow2",
+        "-F",
+        "raw",
+        "-b",
+        machine.image.disk,
+        machine.overlay,
+    ]
+    run_logged(command, machine.folder / "qemu.log", deadline)
+
+
+def start(machine: Machine, outlive: bool = False) -> subprocess.Popen[bytes]:
+    """Start QEMU in its own session. Unless `outlive`, the kernel ends it when this process dies."""
+    leash = [] if outlive else ["setpriv", "--pdeathsig", "KILL", "--"]
+    with (machine.folder / "qemu.log").open("ab") as log:
+        return subprocess.Popen(
+            [*leash, *render_command(machine)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+def stop(process: subprocess.Popen[bytes], machine: Machine) -> None:
+    """End QEMU and remove its sockets."""
+    stop_group(process)
+    for nic in machine.nics:
+        with contextlib.suppress(FileNotFoundError):
+            machine.cable(nic).unlink()
+
+
+def check_alive(process: subprocess.Popen[bytes], machine: Machine) -> None:
+    """LabError with its last words where QEMU has ended."""
+    if process.poll() is not None:
+        log = tail(machine.folder / "qemu.log")
+        raise LabError(f"QEMU ended with status {process.returncode}:\n{log}\n{tail(machine.serial_log)}")

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The lab from beginning to end: image, guest, playbook, media, testinfra, playbook again, report."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lab import deploy, guest_logs, image, inventory, qemu, ssh
+from lab.deploy import Deployment
+from lab.errors import LabError
+from lab.exchange import exchange_all
+from lab.guest import Guest, booted, make_silent_bridge, run_folder
+from lab.media import Media, captures_folder, load_media
+from lab.nics import MEDIA_MACS, MEDIA_NICS, Ports
+from lab.process import Deadline
+from lab.report import Report
+from lab.wheelhouse import provide_wheelhouse
+from lab.wire import IN_FLIGHT_FRAMES
+
+# Under emulation a guest CPU has a fraction of a real one's speed: media goes in slower; the report says so.
+_SLOWDOWN = {qemu.KVM: 1.0, qemu.TCG: 4.0}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line asked for. `root` is the checkout."""
+
+    root: Path
+    ports: Ports
+    keep: bool = False
+    rebuild_image: bool = False
+    slowdown: float | None = None
+    time_limit_s: float = 1800.0
+
+
+@dataclass
+class Lab:
+    """One run: its options, its report, its folder and its time limit."""
+
+    options: Options
+    folder: Path
+    deadline: Deadline
+    report: Report
+    media: list[Media] = field(default_factory=list)
+    accelerator: str = qemu.TCG
+
+    @property
+    def slowdown(self) -> float:
+        """How many times slower than captured the media goes in."""
+        return self.options.slowdown or _SLOWDOWN[self.accelerator]
+
+    @contextmanager
+    def guest(self) -> Iterator[Guest]:
+        """Prepare image and media and boot; where the run fails, save the guest's logs before it ends."""
+        self.media = load_media(captures_folder(self.options.root))
+        self.report.facts |= describe_media(self.media)
+        with self.report.phase("image"):
+            found, cached = image.provide_image(
+                image.cache_folder(), self.folder / "image.log", self.deadline, self.options.rebuild_image
+            )
+            self.report.facts["guest"] = image.describe(found, cached)
+        self.accelerator = qemu.probe_accelerator()
+        self.report.facts["accelerator"] = self.accelerator
+        self.report.facts["pace"] = (
+            f"captures replayed {self.slowdown:g} times slower than their timestamps, "
+            f"at most {IN_FLIGHT_FRAMES} frames under way"
+        )
+        with booted(
+            found, self.folder, self.accelerator, self.options.ports, self.deadline, self.report
+        ) as guest:
+            try:
+                yield guest
+            except BaseException:
+                guest_logs.save(guest.access, self.folder)
+                raise
+            if not self.report.passed:
+                guest_logs.save(guest.access, self.folder)
+
+    def test_bridge(self) -> None:
+        """The lab's check of itself: a Linux bridge in the guest instead of the appliance."""
+        with self.guest() as guest:
+            make_silent_bridge(guest.access, ssh.read_interfaces(guest.access), list(MEDIA_MACS))
+            with self.report.phase("media through a bridge"):
+                exchange_all(self.media, guest.cables, self.slowdown, self.report)
+
+    def test_product(self) -> None:
+        """The run that counts."""
+        wheelhouse = self.folder / "wheelhouse"
+        with self.report.phase("wheels"):
+            provide_wheelhouse(
+                self.options.root, image.cache_folder(), wheelhouse, self.folder / "wheels.log", self.deadline
+            )
+        with self.guest() as guest:
+            deployment = self.write_inventory(guest, wheelhouse)
+            with self.report.phase("playbook, first run"):
+                counts = deployment.deploy(self.folder / "playbook-1.log")
+                self.report.check("first playbook run", True, describe_counts(counts))
+            self.check_ports(guest)
+            with self.report.phase("media"):
+                sent = exchange_all(self.media, guest.cables, self.slowdown, self.report)
+            before = self.check_account(guest, sent)
+            with self.report.phase("testinfra"):
+                passed, summary = deployment.verify(self.folder / "verify.log", sent)
+                self.report.check("testinfra", passed, summary)
+            with self.report.phase("playbook, second run"):
+                counts = deployment.deploy(self.folder / "playbook-2.log")
+            unchanged = counts["changed"] == 0
+            self.report.check("second playbook run changes nothing", unchanged, describe_counts(counts))
+            self.check_workers(guest, before)
+
+    def write_inventory(self, guest: Guest, wheelhouse: Path) -> Deployment:
+        """Inventory for this guest in the run folder."""
+        path = self.folder / "inventory.yml"
+        interfaces = ssh.read_interfaces(guest.access)
+        path.write_text(render_site(self.options, guest, wheelhouse, interfaces, self.media))
+        return Deployment(self.options.root, self.folder, path, self.deadline)
+
+    def check_ports(self, guest: Guest) -> None:
+        """Record how each port really works; with netmap it must be the driver's own adapter."""
+        for port in deploy.read_status(guest.access)["ports"]:
+            adapter = str(port["adapter"])
+            wanted = "native" if self.options.ports is Ports.NETMAP else "xdp_copy"
+            self.report.check(
+                f"port {port['name']}", adapter == wanted, f"{port['device']} is {adapter}, wanted {wanted}"
+            )
+
+    def check_account(self, guest: Guest, sent: int) -> dict[str, Any]:
+        """The appliance's own figures against what was sent; returns its status."""
+        status = deploy.read_status(guest.access)
+        account = deploy.sum_account(status)
+        wanted = {"received": sent, "forwarded": sent, "dropped": 0}
+        seen = ", ".join(f"{count} {name}" for name, count in account.items())
+        self.report.check("the appliance's account", account == wanted, f"{seen}; {sent} were sent")
+        return status
+
+    def check_workers(self, guest: Guest, before: dict[str, Any]) -> None:
+        """Nothing restarted between the status `before` and now."""
+        was, now = deploy.worker_pids(before), deploy.worker_pids(deploy.read_status(guest.access))
+        self.report.check("no worker restarted", bool(was) and was == now, f"pids {was} before, {now} after")
+
+
+def run_lab(options: Options, bridge: bool = False) -> Report:
+    """One whole run. Never raises LabError: the report says what ended it. Logs of a failed run are kept."""
+    report = Report()
+    report.facts |= describe_scope(options.ports, bridge)
+    with run_folder(options.keep) as folder:
+        lab = Lab(options, folder, Deadline(options.time_limit_s), report)
+        try:
+            lab.test_bridge() if bridge else lab.test_product()
+        except LabError as error:
+            report.problem = str(error)
+        except SystemExit:
+            report.problem = "interrupted"
+            raise
+        finally:
+            guest_logs.publish(folder, options.root / "lab-report", report)
+        if options.keep:
+            report.facts["run folder"] = str(folder)
+    return report
+
+
+def render_site(
+    options: Options, guest: Guest, wheelhouse: Path, interfaces: dict[str, str], media: list[Media]
+) -> str:
+    """The inventory's text: the lab's flows, the guest's interfaces, this checkout's tools."""
+    flows = sorted({flow for one in media for flow in one.flows})
+    configuration = inventory.plan_configuration(options.ports, interfaces, flows)
+    site = inventory.Site(
+        wheelhouse=wheelhouse,
+        packages=guest.machine.image.packages,
+        artifacts=options.root / "artifacts",
+        driver_builds=Path(sys.executable).parent / "driver-builds",
+    )
+    return inventory.render_inventory(
+        inventory.plan_inventory(guest.access, site, options.ports, configuration)
+    )
+
+
+def describe_scope(ports: Ports, bridge: bool) -> dict[str, str]:
+    """What this run tests, and what it leaves untested, by name."""
+    nics = ", ".join(f"{nic.port} {nic.driver}" for nic in MEDIA_NICS[ports])
+    if bridge:
+        return {
+            "under test": "the lab itself, with a Linux bridge in place of the appliance",
+            "media NICs": nics,
+        }
+    facts = {"under test": f"{ports}: ports", "media NICs": nics}
+    if ports is not Ports.NETMAP:
+        why = "PORTS=xdp" if os.environ.get("NETMAP_SOURCE") else "NETMAP_SOURCE not set"
+        facts["netmap"] = f"NOT tested ({why})"
+    return facts
+
+
+def describe_media(media: list[Media]) -> dict[str, str]:
+    """One fact for each media."""
+    figures = [f"{len(one.frames)} frames, {one.rate_mbit_per_s:.0f} Mbit/s ({one.source})" for one in media]
+    return {
+        f"media {n}": f"{one.name}: {text}"
+        for n, (one, text) in enumerate(zip(media, figures, strict=True), 1)
+    }
+
+
+def describe_counts(counts: dict[str, int]) -> str:
+    """ansible's recap in one line."""
+    return " ".join(f"{name}={count}" for name, count in counts.items())
