@@ -32,48 +32,48 @@
 
 /* Layout version of the state segment; a daemon refuses a worker of another version. */
 #define FP_STATE_VERSION 1
-#define FP_NAME_BYTES 64       /* names and device specs, NUL included */
-#define FP_MAX_PORTS 16        /* ports of one worker */
-#define FP_MAX_OUTPUTS 8       /* outputs of one route */
-#define FP_MAX_ROUTES 16384    /* routes of one table: twice issue C's 10,000, a power of two */
-#define FP_DIGEST_BYTES 32     /* SHA-256 of the configuration a table came from */
-#define FP_VLAN_NONE 0xffff    /* key field: the frame carries no such tag */
-#define FP_BURST_FRAMES 64     /* frames taken from one ring before its counters are published */
+#define FP_NAME_BYTES 64    /* names and device specs, NUL included */
+#define FP_MAX_PORTS 16     /* ports of one worker */
+#define FP_MAX_OUTPUTS 8    /* outputs of one route */
+#define FP_MAX_ROUTES 16384 /* routes of one table: twice issue C's 10,000, a power of two */
+#define FP_DIGEST_BYTES 32  /* SHA-256 of the configuration a table came from */
+#define FP_VLAN_NONE 0xffff /* key field: the frame carries no such tag */
+#define FP_BURST_FRAMES 64  /* frames taken from one ring before its counters are published */
 
 /* Errors: name, code, what a user is told when nothing better is known. */
-#define FP_ERROR_LIST(X)                                                                            \
-    X(FP_E_INVALID, -1, "an argument is outside its documented range")                              \
-    X(FP_E_NO_MEMORY, -2, "out of memory")                                                          \
-    X(FP_E_SYSTEM, -3, "a system call failed")                                                      \
-    X(FP_E_NO_NETMAP, -4, "the netmap module is not loaded: /dev/netmap does not exist")            \
-    X(FP_E_NETMAP_VERSION, -5, "the loaded netmap module does not speak API 14")                    \
+#define FP_ERROR_LIST(X)                                                                                \
+    X(FP_E_INVALID, -1, "an argument is outside its documented range")                                  \
+    X(FP_E_NO_MEMORY, -2, "out of memory")                                                              \
+    X(FP_E_SYSTEM, -3, "a system call failed")                                                          \
+    X(FP_E_NO_NETMAP, -4, "the netmap module is not loaded: /dev/netmap does not exist")                \
+    X(FP_E_NETMAP_VERSION, -5, "the loaded netmap module does not speak API 14")                        \
     X(FP_E_NOT_NATIVE, -6, "the driver is loaded without netmap, the emulated adapter was not allowed") \
-    X(FP_E_NO_DEVICE, -7, "the interface does not exist")                                           \
-    X(FP_E_BUSY, -8, "the port or queue is in use by another process")                              \
-    X(FP_E_UNSUPPORTED, -9, "the kernel or the driver does not support this mode")                  \
-    X(FP_E_TABLE_FULL, -10, "the route table is full")                                              \
-    X(FP_E_DUPLICATE, -11, "a route with this match exists already")                                \
-    X(FP_E_NOT_ACKNOWLEDGED, -12, "the worker has not yet taken the previous generation")           \
-    X(FP_E_STATE_VERSION, -13, "the state segment is of another version or damaged")                \
-    X(FP_E_TORN, -14, "the worker stopped while it was writing its counters")                       \
-    X(FP_E_SPEC, -15, "the port specification is not of a known form")                              \
+    X(FP_E_NO_DEVICE, -7, "the interface does not exist")                                               \
+    X(FP_E_BUSY, -8, "the port or queue is in use by another process")                                  \
+    X(FP_E_UNSUPPORTED, -9, "the kernel or the driver does not support this mode")                      \
+    X(FP_E_TABLE_FULL, -10, "the route table is full")                                                  \
+    X(FP_E_DUPLICATE, -11, "a route with this match exists already")                                    \
+    X(FP_E_NOT_ACKNOWLEDGED, -12, "the worker has not yet taken the previous generation")               \
+    X(FP_E_STATE_VERSION, -13, "the state segment is of another version or damaged")                    \
+    X(FP_E_TORN, -14, "the worker stopped while it was writing its counters")                           \
+    X(FP_E_SPEC, -15, "the port specification is not of a known form")                                  \
     X(FP_E_REGION, -16, "the port needs a memory region with more or larger buffers")
 
 /* Why a frame was dropped: name as in status, what it means. Order is the index in `dropped_frames`. */
-#define FP_DROP_LIST(X)                                                                             \
-    X(FP_DROP_SHORT, "short", "fewer bytes than an Ethernet header (14 bytes)")                     \
-    X(FP_DROP_TRUNCATED, "truncated", "fewer bytes than its own headers announce")                  \
-    X(FP_DROP_BAD_LENGTH, "bad_length", "a header length that contradicts another")                 \
-    X(FP_DROP_FRAGMENT, "fragment", "an IP fragment: carries no UDP port to match")                 \
-    X(FP_DROP_NOT_IP, "not_ip", "neither IPv4 nor IPv6")                                            \
-    X(FP_DROP_NOT_UDP, "not_udp", "IP, but not UDP")                                                \
-    X(FP_DROP_NO_ROUTE, "no_route", "no route matches")                                             \
-    X(FP_DROP_TX_FULL, "tx_full", "no output had a free slot")                                      \
-    X(FP_DROP_TOO_LONG, "too_long", "longer than every output's buffer")                            \
+#define FP_DROP_LIST(X)                                                                                \
+    X(FP_DROP_SHORT, "short", "fewer bytes than an Ethernet header (14 bytes)")                        \
+    X(FP_DROP_TRUNCATED, "truncated", "fewer bytes than its own headers announce")                     \
+    X(FP_DROP_BAD_LENGTH, "bad_length", "a header length that contradicts another")                    \
+    X(FP_DROP_FRAGMENT, "fragment", "an IP fragment: carries no UDP port to match")                    \
+    X(FP_DROP_NOT_IP, "not_ip", "neither IPv4 nor IPv6")                                               \
+    X(FP_DROP_NOT_UDP, "not_udp", "IP, but not UDP")                                                   \
+    X(FP_DROP_NO_ROUTE, "no_route", "no route matches")                                                \
+    X(FP_DROP_TX_FULL, "tx_full", "no output had a free slot")                                         \
+    X(FP_DROP_TOO_LONG, "too_long", "longer than every output's buffer")                               \
     X(FP_DROP_BAD_SLOT, "bad_slot", "the ring handed over a slot with an impossible length or buffer") \
     X(FP_DROP_MULTI_SLOT, "multi_slot", "spread over several slots (jumbo), not forwarded")
 
-#define FP_X_ENUM_ERROR(name, code, text) name = code,
+#define FP_X_ENUM_ERROR(name, code, text) name = (code),
 #define FP_X_ENUM_DROP(name, label, text) name,
 enum fp_error { FP_ERROR_LIST(FP_X_ENUM_ERROR) FP_OK = 0 };
 enum fp_drop { FP_DROP_LIST(FP_X_ENUM_DROP) FP_DROP_COUNT };
@@ -104,7 +104,7 @@ int fp_frame_parse(const uint8_t *frame, uint32_t length_bytes, struct fp_key *k
 
 struct fp_route {
     struct fp_key key;
-    uint16_t outputs[FP_MAX_OUTPUTS]; /* indices of egress ports, each once, not the ingress port unless asked for; daemon */
+    uint16_t outputs[FP_MAX_OUTPUTS]; /* egress ports, each once; the ingress port where that is meant; daemon */
     uint16_t output_count;            /* 1..FP_MAX_OUTPUTS; daemon */
     uint16_t counter;                 /* index of its struct fp_route_counters, stable across generations; daemon */
 };
@@ -112,8 +112,8 @@ struct fp_route {
 /* A table under construction in ordinary memory: exact match, one hash lookup whatever the number of routes. */
 struct fp_table;
 int fp_table_create(uint32_t capacity_routes, struct fp_table **out); /* 1..FP_MAX_ROUTES */
-void fp_table_destroy(struct fp_table *table);                       /* NULL is allowed */
-/* FP_E_DUPLICATE where the key is present, FP_E_TABLE_FULL past the capacity, FP_E_INVALID for bad outputs or counter. */
+void fp_table_destroy(struct fp_table *table);                        /* NULL is allowed */
+/* FP_E_DUPLICATE where the key is there, FP_E_TABLE_FULL past the capacity, FP_E_INVALID for bad fields. */
 int fp_table_add(struct fp_table *table, const struct fp_route *route);
 uint32_t fp_table_count(const struct fp_table *table);
 /* Returns the route or NULL; valid until the table is changed or destroyed. */
@@ -126,12 +126,12 @@ enum fp_port_kind { FP_PORT_NETMAP = 1, FP_PORT_XDP = 2, FP_PORT_MEMORY = 3 };
 /* How the port really works, read back from the kernel, never assumed. */
 enum fp_adapter {
     FP_ADAPTER_UNKNOWN = 0,
-    FP_ADAPTER_NATIVE = 1,        /* netmap: the driver carries netmap's hooks */
-    FP_ADAPTER_EMULATED = 2,      /* netmap: the generic adapter */
-    FP_ADAPTER_VIRTUAL = 3,       /* netmap: VALE port or pipe; memory port */
-    FP_ADAPTER_XDP_ZEROCOPY = 4,  /* AF_XDP, XDP_ZEROCOPY bound */
-    FP_ADAPTER_XDP_COPY = 5,      /* AF_XDP, driver (native) XDP hook, copy */
-    FP_ADAPTER_XDP_GENERIC = 6    /* AF_XDP, generic (skb) XDP hook, copy */
+    FP_ADAPTER_NATIVE = 1,       /* netmap: the driver carries netmap's hooks */
+    FP_ADAPTER_EMULATED = 2,     /* netmap: the generic adapter */
+    FP_ADAPTER_VIRTUAL = 3,      /* netmap: VALE port or pipe; memory port */
+    FP_ADAPTER_XDP_ZEROCOPY = 4, /* AF_XDP, XDP_ZEROCOPY bound */
+    FP_ADAPTER_XDP_COPY = 5,     /* AF_XDP, driver (native) XDP hook, copy */
+    FP_ADAPTER_XDP_GENERIC = 6   /* AF_XDP, generic (skb) XDP hook, copy */
 };
 
 /* Flags of fp_port_open: each weaker mode must be named, none is a fallback. */
@@ -142,32 +142,36 @@ enum fp_adapter {
 /* Buffers shared by xdp: and memory: ports of one worker, so frames move between them by swapping indices.
  * netmap ports bring their own region (the kernel's allocator). */
 struct fp_region;
-int fp_region_create(uint32_t buffer_count, uint32_t buffer_bytes, struct fp_region **out); /* buffer_bytes 2048 or 4096 */
+/* `buffer_bytes` is 2048 or 4096. */
+int fp_region_create(uint32_t buffer_count, uint32_t buffer_bytes, struct fp_region **out);
 void fp_region_destroy(struct fp_region *region); /* after the ports that use it; NULL is allowed */
 
+/* Specifications: "netmap:ens4", "netmap:ens4-2" (one ring), "netmap:ens4^" (host rings), "vale0:1", "netmap:pipe{1",
+ * "netmap:pipe}1", "xdp:ens4" (every queue), "xdp:ens4-2" (one queue), "memory:a". */
 struct fp_port_config {
-    char spec[FP_NAME_BYTES]; /* "netmap:ens4", "netmap:ens4-2", "netmap:ens4^", "vale0:1", "netmap:pipe{1", "xdp:ens4", "xdp:ens4-2", "memory:a" */
-    uint32_t flags;           /* FP_OPEN_* */
-    uint32_t ring_slots;      /* slots of each xdp or memory ring, a power of two; 0 is 4096; netmap: what the driver has */
+    char spec[FP_NAME_BYTES];
+    uint32_t flags;      /* FP_OPEN_* */
+    uint32_t ring_slots; /* of each xdp or memory ring, a power of two; 0 is 4096; netmap: what the driver has */
 };
 
 struct fp_port_info {
-    char name[FP_NAME_BYTES];   /* the name in the configuration; daemon, by way of the worker */
-    char spec[FP_NAME_BYTES];   /* as opened; worker */
-    uint32_t kind;              /* enum fp_port_kind; worker */
-    uint32_t adapter;           /* enum fp_adapter; worker */
-    uint32_t region;            /* id of the memory region: equal ids can swap buffers; worker */
-    uint32_t rx_rings;          /* worker */
-    uint32_t tx_rings;          /* worker */
-    uint32_t rx_slots;          /* per ring; worker */
-    uint32_t tx_slots;          /* per ring; worker */
-    uint32_t buffer_bytes;      /* largest frame one slot holds, in bytes; worker */
+    char name[FP_NAME_BYTES]; /* the name in the configuration; daemon, by way of the worker */
+    char spec[FP_NAME_BYTES]; /* as opened; worker */
+    uint32_t kind;            /* enum fp_port_kind; worker */
+    uint32_t adapter;         /* enum fp_adapter; worker */
+    uint32_t region;          /* id of the memory region: equal ids can swap buffers; worker */
+    uint32_t rx_rings;        /* worker */
+    uint32_t tx_rings;        /* worker */
+    uint32_t rx_slots;        /* per ring; worker */
+    uint32_t tx_slots;        /* per ring; worker */
+    uint32_t buffer_bytes;    /* largest frame one slot holds, in bytes; worker */
 };
 
 struct fp_port;
 /* `region` is needed for xdp: and memory: ports and ignored by netmap ports. */
 int fp_port_open(const struct fp_port_config *config, struct fp_region *region, struct fp_port **out);
-/* Buffers the port will take from its region, to size it before: 0 for netmap ports, else rings x 2 x slots. Or a negative code. */
+/* Buffers the port will take from its region, to size that before: 0 for netmap ports, else rings x 2 x slots.
+ * Or a negative code. An xdp port's buffers are not given back when it closes: a region serves one set of ports. */
 int fp_port_plan_buffers(const struct fp_port_config *config);
 void fp_port_close(struct fp_port *port); /* returns the interface to the state before; NULL is allowed */
 int fp_port_describe(const struct fp_port *port, struct fp_port_info *out); /* name is left empty */
@@ -186,11 +190,11 @@ struct fp_state;
 
 struct fp_port_counters {
     /* Ingress: received == forwarded + merged + to_host + sum(dropped) in every snapshot (law 5). */
-    uint64_t received_frames;  /* worker */
-    uint64_t received_bytes;   /* worker; Ethernet header on, FCS off */
-    uint64_t forwarded_frames; /* taken by at least one output; worker */
-    uint64_t merged_frames;    /* consumed by an ST 2022-7 merge; worker */
-    uint64_t to_host_frames;   /* given to the host stack; worker */
+    uint64_t received_frames;               /* worker */
+    uint64_t received_bytes;                /* worker; Ethernet header on, FCS off */
+    uint64_t forwarded_frames;              /* taken by at least one output; worker */
+    uint64_t merged_frames;                 /* consumed by an ST 2022-7 merge; worker */
+    uint64_t to_host_frames;                /* given to the host stack; worker */
     uint64_t dropped_frames[FP_DROP_COUNT]; /* by enum fp_drop; worker */
     /* Egress: offered == transmitted + tx_full + tx_too_long in every snapshot. */
     uint64_t offered_frames;     /* copies routes wanted to send here; worker */
@@ -199,10 +203,10 @@ struct fp_port_counters {
     uint64_t tx_full_frames;     /* copies without a free slot; worker */
     uint64_t tx_too_long_frames; /* copies longer than the port's buffer; worker */
     /* How */
-    uint64_t swapped_frames;     /* transmitted by buffer swap, without a copy; worker */
-    uint64_t copied_frames;      /* transmitted by copy; worker */
-    uint64_t bursts;             /* RX bursts with at least one frame; worker */
-    uint64_t sync_errors;        /* failed syncs (error, by fault); worker */
+    uint64_t swapped_frames; /* transmitted by buffer swap, without a copy; worker */
+    uint64_t copied_frames;  /* transmitted by copy; worker */
+    uint64_t bursts;         /* RX bursts with at least one frame; worker */
+    uint64_t sync_errors;    /* failed syncs (error, by fault); worker */
 };
 
 struct fp_route_counters {
@@ -212,17 +216,17 @@ struct fp_route_counters {
 
 /* Everything a reader needs, consistent in itself (seqlock). */
 struct fp_worker_snapshot {
-    uint64_t generation;        /* of the table in use: 0 before the first; worker */
-    uint64_t published;         /* generation offered last; daemon */
+    uint64_t generation;             /* of the table in use: 0 before the first; worker */
+    uint64_t published;              /* generation offered last; daemon */
     uint8_t digest[FP_DIGEST_BYTES]; /* configuration of the table offered last; daemon */
-    uint64_t pid;               /* worker process; worker */
-    uint64_t pid_start_ticks;   /* field 22 of /proc/PID/stat: tells a reused pid; worker */
-    uint64_t started_ns;        /* CLOCK_REALTIME; worker */
-    uint64_t heartbeat_ns;      /* CLOCK_MONOTONIC, at least every 200 ms while running; worker */
-    uint64_t loops;             /* turns of the loop; worker */
-    uint32_t running;           /* 1 between the loop's start and its end; worker */
-    uint32_t port_count;        /* worker */
-    uint32_t stop_requested;    /* daemon or worker */
+    uint64_t pid;                    /* worker process; worker */
+    uint64_t pid_start_ticks;        /* field 22 of /proc/PID/stat: tells a reused pid; worker */
+    uint64_t started_ns;             /* CLOCK_REALTIME; worker */
+    uint64_t heartbeat_ns;           /* CLOCK_MONOTONIC, at least every 200 ms while running; worker */
+    uint64_t loops;                  /* turns of the loop; worker */
+    uint32_t running;                /* 1 between the loop's start and its end; worker */
+    uint32_t port_count;             /* worker */
+    uint32_t stop_requested;         /* daemon or worker */
 };
 
 /* Creates `path` anew (an existing file is replaced, so old readers keep the old one). */

@@ -179,8 +179,8 @@ static void take_slot(struct fp_worker *worker, uint16_t port, uint32_t ring_ind
         drop(ingress, FP_DROP_MULTI_SLOT);
         return;
     }
-    struct frame frame = {ring, slot, fp_ring_buffer(ring, slot->buf_idx) + offset, length, ingress->port->info.region,
-                          ring_index};
+    struct frame frame = {
+        ring, slot, fp_ring_buffer(ring, slot->buf_idx) + offset, length, ingress->port->info.region, ring_index};
     take_frame(worker, port, &frame);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "interface.h"
 #include "fastpath.h"
+#include <assert.h>
 #include <errno.h>
 #include <linux/ethtool.h>
 #include <linux/if_packet.h>
@@ -54,13 +55,12 @@ int fp_interface_queues(const char *name) {
     return result != 0 ? result : queues > 0 ? queues : 1;
 }
 
-int fp_interface_driver(const char *name, char *driver, char *address, size_t room_bytes) {
+int fp_interface_driver(const char *name, char driver[FP_DRIVER_BYTES], char address[FP_DRIVER_BYTES]) {
     struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
     struct ifreq request = {.ifr_data = (void *)&info};
     int result = interface_ioctl(name, SIOCETHTOOL, &request);
-    if (result == 0 && (room_bytes <= sizeof info.driver || room_bytes <= sizeof info.bus_info)) {
-        result = FP_E_INVALID;
-    }
+    static_assert(sizeof info.driver == FP_DRIVER_BYTES - 1 && sizeof info.bus_info == FP_DRIVER_BYTES - 1,
+                  "the kernel's names may fill their fields");
     if (result == 0) {
         memcpy(driver, info.driver, sizeof info.driver);
         memcpy(address, info.bus_info, sizeof info.bus_info);

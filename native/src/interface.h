@@ -4,15 +4,15 @@
 #ifndef FP_INTERFACE_H
 #define FP_INTERFACE_H
 
-#include <stddef.h>
+enum { FP_DRIVER_BYTES = 33 /* ethtool's 32 and a NUL */ };
 
 /* Index of an existing interface that is up, or FP_E_NO_DEVICE, or FP_E_SYSTEM with ENETDOWN where it is down. */
 int fp_interface_index(const char *name);
 /* Receive queues in use; 1 where the driver has no channels. Or a negative code. */
 int fp_interface_queues(const char *name);
-/* The driver's name ("e1000", "veth") and the device's bus address ("0000:00:03.0", often empty), in `room_bytes` each.
+/* The driver's name ("e1000", "veth") and the device's bus address ("0000:00:03.0", often empty).
  * 0 or a negative code. */
-int fp_interface_driver(const char *name, char *driver, char *address, size_t room_bytes);
+int fp_interface_driver(const char *name, char driver[FP_DRIVER_BYTES], char address[FP_DRIVER_BYTES]);
 /*
  * Media is multicast and nobody on this host joins it for us, so the interface must take every address. Returns a
  * descriptor that holds promiscuous mode until it is closed: counted by the kernel, so that others keep theirs, and

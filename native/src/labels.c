@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fastpath.h"
 
-#define FP_X_ERROR_CASE(name, code, text)                                                                              \
-    case name:                                                                                                         \
+#define FP_X_ERROR_CASE(name, code, text) \
+    case name:                            \
         return text;
 #define FP_X_DROP_LABEL(name, label, text) label,
 #define FP_X_DROP_TEXT(name, label, text) text,

@@ -34,7 +34,8 @@ static int memory_rx_sync(struct fp_port *port) {
         uint64_t count;
         port->woken = false;
         atomic_exchange(&memory->event_written, 0);
-        (void)!read(memory->event, &count, sizeof count); /* EAGAIN: the door has not written yet, the next poll wakes */
+        /* EAGAIN where the door is about to write: then the next poll wakes once more. */
+        (void)!read(memory->event, &count, sizeof count);
     }
     atomic_store_explicit(&memory->rx_released, ring->head, memory_order_release);
     ring->tail = atomic_load_explicit(&memory->rx_injected, memory_order_acquire);

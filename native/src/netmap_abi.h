@@ -114,7 +114,7 @@ struct nmreq_port_info_get {
 /* ------------------------------------------------------------ proof */
 
 #define FP_ABI_SIZE(type, bytes) static_assert(sizeof(struct type) == (bytes), "netmap ABI: size of " #type)
-#define FP_ABI_FIELD(type, field, offset)                                                                              \
+#define FP_ABI_FIELD(type, field, offset) \
     static_assert(offsetof(struct type, field) == (offset), "netmap ABI: " #type "." #field)
 
 FP_ABI_SIZE(netmap_slot, 16);

@@ -55,10 +55,10 @@ static void read_pci_module(const char *address, char module[MODULE_BYTES]) {
 }
 
 bool fp_netmap_driver_is_native(const char *interface) {
-    char driver[MODULE_BYTES];
-    char address[MODULE_BYTES];
+    char driver[FP_DRIVER_BYTES];
+    char address[FP_DRIVER_BYTES];
     char module[MODULE_BYTES];
-    if (fp_interface_driver(interface, driver, address, MODULE_BYTES) != 0) {
+    if (fp_interface_driver(interface, driver, address) != 0) {
         return false;
     }
     for (char *at = driver; *at != '\0'; at++) { /* modules are named with '_' in /sys */

@@ -2,8 +2,8 @@
 /*
  * Native or emulated? API 14 does not say it: a request succeeds either way. These facts do, together:
  *
- *  1. A driver is native only through netmap.ko's symbols, so its module is in /sys/module/netmap/holders. A driver that
- *     is not there can only be emulated.
+ *  1. A driver is native only through netmap.ko's symbols, so its module is in /sys/module/netmap/holders. A driver
+ * that is not there can only be emulated.
  *  2. /sys/module/netmap/parameters/admode: 1 refuses emulation, 2 forces it, 0 takes what there is.
  *  3. While an emulated adapter is open, and unless generic_txqdisc is 0, netmap has put its queueing discipline
  *     "netmapemu" on the interface. With admode 0 a driver may be in holders and yet have failed to attach (out of

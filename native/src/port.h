@@ -27,7 +27,7 @@ struct fp_port {
     const struct fp_port_ops *ops;
     struct fp_port_info info;
     bool tx_backlog; /* set by tx_sync: frames are still to be handed to the kernel */
-    bool woken; /* poll(2) reported the port: set by the worker, cleared by rx_sync where the kind cares */
+    bool woken;      /* poll(2) reported the port: set by the worker, cleared by rx_sync where the kind cares */
     struct fp_ring *rx;
     struct fp_ring *tx;
 };

@@ -22,7 +22,8 @@ uint32_t fp_region_id(const struct fp_region *region);
 int fp_region_take(struct fp_region *region, uint32_t count, uint32_t *out);
 void fp_region_give(struct fp_region *region, uint32_t buffer);
 /* A ring of `slots` zeroed slots over the region, to be freed with free(3); NULL without memory. */
-struct netmap_ring *fp_region_ring_create(const struct fp_region *region, uint32_t slots, uint16_t ringid, uint16_t dir);
+struct netmap_ring *fp_region_ring_create(const struct fp_region *region, uint32_t slots, uint16_t ringid,
+                                          uint16_t dir);
 /* The loop's view of such a ring. */
 void fp_region_ring_view(const struct fp_region *region, struct netmap_ring *shared, uint32_t frame_bytes,
                          struct fp_ring *out);

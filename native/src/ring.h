@@ -41,9 +41,7 @@ static inline void fp_ring_advance(const struct fp_ring *ring, uint32_t head) {
 }
 
 /* Frames given to the port and not yet given back: a ring of n slots offers n - 1. */
-static inline uint32_t fp_ring_outstanding(const struct fp_ring *ring) {
-    return ring->slots - 1 - fp_ring_space(ring);
-}
+static inline uint32_t fp_ring_outstanding(const struct fp_ring *ring) { return ring->slots - 1 - fp_ring_space(ring); }
 
 static inline uint32_t fp_slot_offset(const struct fp_ring *ring, const struct netmap_slot *slot) {
     uint64_t offset = slot->ptr & ring->offset_mask;
@@ -51,7 +49,8 @@ static inline uint32_t fp_slot_offset(const struct fp_ring *ring, const struct n
 }
 
 /* Whether the slot's buffer exists and holds `length_bytes` from `offset` on. */
-static inline bool fp_slot_is_sound(const struct fp_ring *ring, uint32_t buffer, uint32_t offset, uint32_t length_bytes) {
+static inline bool fp_slot_is_sound(const struct fp_ring *ring, uint32_t buffer, uint32_t offset,
+                                    uint32_t length_bytes) {
     return buffer >= ring->first_buffer && buffer < ring->buffer_count && length_bytes <= ring->buffer_bytes - offset;
 }
 

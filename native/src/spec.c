@@ -8,6 +8,13 @@
 
 enum { INTERFACE_BYTES = 16 /* IFNAMSIZ */, MAX_RING = 255 };
 
+/* Parts of a text that fits are never too long. */
+static void copy(char to[FP_NAME_BYTES], const char *text) {
+    size_t length = strnlen(text, FP_NAME_BYTES - 1);
+    memcpy(to, text, length);
+    to[length] = '\0';
+}
+
 /* After the last '-', digits only: "ens4-2". An interface whose own name ends like that is named with its ring. */
 static int split_ring(char *name, int *ring) {
     char *dash = strrchr(name, '-');
@@ -33,12 +40,12 @@ static int is_interface(const char *name) {
 }
 
 static int parse_interface(struct fp_spec *spec, const char *text) {
-    strcpy(spec->name, text);
+    copy(spec->name, text);
     int result = split_ring(spec->name, &spec->ring);
     if (result != 0 || !is_interface(spec->name)) {
         return FP_E_SPEC;
     }
-    strcpy(spec->interface, spec->name);
+    copy(spec->interface, spec->name);
     return 0;
 }
 
@@ -49,7 +56,7 @@ static int parse_pipe(struct fp_spec *spec, const char *text) {
     if (name == 0 || name >= INTERFACE_BYTES || *id == '\0' || strspn(id, "0123456789") != strlen(id)) {
         return FP_E_SPEC;
     }
-    strcpy(spec->name, text);
+    copy(spec->name, text);
     return 0;
 }
 
@@ -78,7 +85,7 @@ static int parse_vale(struct fp_spec *spec, const char *text) {
         return FP_E_SPEC;
     }
     spec->kind = FP_PORT_NETMAP;
-    strcpy(spec->name, text);
+    copy(spec->name, text);
     return 0;
 }
 
@@ -103,7 +110,7 @@ int fp_spec_parse(const char *text, struct fp_spec *out) {
         result = parse_interface(&spec, rest);
     } else if ((rest = after(text, "memory:")) != NULL && *rest != '\0') {
         spec.kind = FP_PORT_MEMORY;
-        strcpy(spec.name, rest);
+        copy(spec.name, rest);
         result = 0;
     }
     if (result == 0) {

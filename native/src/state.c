@@ -60,7 +60,8 @@ static int state_map(int fd, struct fp_state **out) {
 
 static int state_fill(int fd, const char *temporary, const char *path, struct fp_state **out) {
     struct fp_state *state = NULL;
-    if (posix_fallocate(fd, 0, (off_t)sizeof(struct fp_segment)) != 0) { /* or the loop dies of SIGBUS on a full tmpfs */
+    /* Or the loop would die of SIGBUS on a full tmpfs. */
+    if (posix_fallocate(fd, 0, (off_t)sizeof(struct fp_segment)) != 0) {
         errno = ENOSPC;
         return FP_E_SYSTEM;
     }

@@ -43,7 +43,7 @@ struct fp_segment {
     uint64_t pid;
     uint64_t pid_start_ticks;
     uint64_t started_ns;
-    struct fp_port_info infos[FP_MAX_PORTS];  /* complete below port_count */
+    struct fp_port_info infos[FP_MAX_PORTS]; /* complete below port_count */
     _Alignas(64) FP_ATOMIC(uint32_t) port_count;
     FP_ATOMIC(uint32_t) stop;
     _Alignas(64) fp_word offer;

@@ -10,9 +10,9 @@ struct fp_worker_port {
     struct fp_port *port;
     struct fp_port_counters counters; /* running totals; published to the segment after each burst */
     bool counters_changed;
-    bool unsent;           /* frames were put into a transmit ring since the last sync */
-    uint64_t retry_ns;     /* after a failed sync the port rests until then; 0: it works */
-    struct pollfd *fds;    /* this port's part of fp_worker.fds */
+    bool unsent;        /* frames were put into a transmit ring since the last sync */
+    uint64_t retry_ns;  /* after a failed sync the port rests until then; 0: it works */
+    struct pollfd *fds; /* this port's part of fp_worker.fds */
     uint32_t fd_count;
 };
 

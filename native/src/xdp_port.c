@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * xdp: ports. Each queue is an AF_XDP socket and a pair of rings of netmap's layout, which rx_sync and tx_sync translate
- * into the socket's four. A ring of n slots has n - 1 buffers: slots of the kernel have none, their buffers are in the
- * socket's rings.
+ * xdp: ports. Each queue is an AF_XDP socket and a pair of rings of netmap's layout, which rx_sync and tx_sync
+ * translate into the socket's four. A ring of n slots has n - 1 buffers: slots of the kernel have none, their buffers
+ * are in the socket's rings.
  *
  * Buffers the kernel holds when a port closes cannot be asked back by name: they are lost to the region, which is made
  * for one set of ports and destroyed after them.
@@ -248,12 +248,13 @@ static int xdp_setup(struct xdp_port *xdp, const struct fp_port_config *config, 
                      struct fp_region *region) {
     int ifindex = fp_interface_index(spec->interface);
     int rings = ifindex > 0 ? fp_xdp_count_rings(spec) : ifindex;
-    if (rings < 0) {
-        return rings;
+    if (rings < 1) {
+        return rings < 0 ? rings : FP_E_UNSUPPORTED;
     }
     uint32_t first = spec->ring >= 0 ? (uint32_t)spec->ring : 0;
     xdp->queues = calloc((size_t)rings, sizeof *xdp->queues);
-    int result = xdp->queues == NULL ? FP_E_NO_MEMORY : fp_port_alloc_rings(&xdp->port, (uint32_t)rings, (uint32_t)rings);
+    int result =
+        xdp->queues == NULL ? FP_E_NO_MEMORY : fp_port_alloc_rings(&xdp->port, (uint32_t)rings, (uint32_t)rings);
     if (result == 0) {
         result = fp_xdp_program_load(&xdp->program, first + (uint32_t)rings);
     }

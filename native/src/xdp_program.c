@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Four instructions and three bpf(2) calls: less than what libbpf would add to every host, and the same kernel interface.
+ * Four instructions and three bpf(2) calls: less than what libbpf would add to every host, and the same kernel
+ * interface.
  */
 #include "xdp_program.h"
 #include "fastpath.h"

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 struct fp_xdp_program {
-    int map;  /* queue -> socket */
+    int map; /* queue -> socket */
     int code;
     int link;
 };
@@ -16,7 +16,7 @@ struct fp_xdp_program {
 /* Loads the program with room for queues 0..queues-1. Frames of queues without a socket go to the host. */
 int fp_xdp_program_load(struct fp_xdp_program *program, uint32_t queues);
 int fp_xdp_program_direct(const struct fp_xdp_program *program, uint32_t queue, int socket);
-/* Attaches at the driver's hook, or at the generic one: at the one asked for, or fails. FP_E_BUSY where there is one. */
+/* Attaches at the driver's hook or at the generic one, as asked, or fails. FP_E_BUSY where another is attached. */
 int fp_xdp_program_attach(struct fp_xdp_program *program, int ifindex, bool generic);
 void fp_xdp_program_close(struct fp_xdp_program *program);
 

@@ -53,8 +53,7 @@ static int ring_sizes_set(int fd, uint32_t slots) {
 static int ring_map(int fd, uint64_t page_offset, const struct xdp_ring_offset *offset, uint32_t slots,
                     size_t entry_bytes, struct fp_xdp_ring *out) {
     size_t size = offset->desc + slots * entry_bytes;
-    void *mapping =
-        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, (off_t)page_offset);
+    void *mapping = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, (off_t)page_offset);
     if (mapping == MAP_FAILED) {
         return -1;
     }
@@ -125,8 +124,8 @@ static int socket_open(struct fp_xdp_socket *sock, const struct fp_region *regio
     /* In copy mode every frame in flight counts against the send buffer; the ring is the limit we want. */
     int room = (int)(slots * 4096U);
     (void)setsockopt(sock->fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room);
-    if (memory_register(sock->fd, region) != 0 || ring_sizes_set(sock->fd, slots) != 0 ||
-        rings_map(sock, slots) != 0 || socket_bind(sock, ifindex, queue, zero_copy) != 0) {
+    if (memory_register(sock->fd, region) != 0 || ring_sizes_set(sock->fd, slots) != 0 || rings_map(sock, slots) != 0 ||
+        socket_bind(sock, ifindex, queue, zero_copy) != 0) {
         int result = code_of_errno();
         int saved = errno;
         fp_xdp_socket_close(sock);

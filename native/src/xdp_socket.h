@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One AF_XDP socket: one queue of one interface, over a region's memory. Spoken to with the kernel's own interface
- * (Documentation/networking/af_xdp.rst), without libxdp: its helpers choose modes by themselves and let all sockets of a
- * region depend on the first one opened. Here every socket registers the region's memory as its own UMEM, so that ports
- * open and close in any order and in any mode, and buffers still move between them by index.
+ * (Documentation/networking/af_xdp.rst), without libxdp: its helpers choose modes by themselves and let all sockets of
+ * a region depend on the first one opened. Here every socket registers the region's memory as its own UMEM, so that
+ * ports open and close in any order and in any mode, and buffers still move between them by index.
  */
 #ifndef FP_XDP_SOCKET_H
 #define FP_XDP_SOCKET_H
@@ -14,9 +14,9 @@
 
 /* A ring shared with the kernel. For fill and transmit we produce, for receive and completion we consume. */
 struct fp_xdp_ring {
-    FP_ATOMIC(uint32_t) *producer;
-    FP_ATOMIC(uint32_t) *consumer;
-    const FP_ATOMIC(uint32_t) *flags;
+    FP_ATOMIC(uint32_t) * producer;
+    FP_ATOMIC(uint32_t) * consumer;
+    const FP_ATOMIC(uint32_t) * flags;
     void *entries; /* uint64_t addresses, or struct xdp_desc */
     uint32_t mask;
     void *mapping;

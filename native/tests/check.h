@@ -24,10 +24,10 @@ static inline void check_equal(intmax_t seen, intmax_t wanted, const char *text,
     }
 }
 
-#define RUN(test)                                                                                                      \
-    do {                                                                                                               \
-        (test)();                                                                                                      \
-        (void)printf("ok %s\n", #test);                                                                                \
+#define RUN(test)                       \
+    do {                                \
+        (test)();                       \
+        (void)printf("ok %s\n", #test); \
     } while (0)
 
 #endif

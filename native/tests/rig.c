@@ -79,8 +79,8 @@ uint64_t rig_dropped(const struct fp_port_counters *counters) {
 void rig_check_balance(const struct rig *rig) {
     for (uint32_t i = 0; i < rig->port_count; i++) {
         struct fp_port_counters counters = rig_counters(rig, i);
-        CHECK_EQ(counters.received_frames, counters.forwarded_frames + counters.merged_frames +
-                                               counters.to_host_frames + rig_dropped(&counters));
+        CHECK_EQ(counters.received_frames,
+                 counters.forwarded_frames + counters.merged_frames + counters.to_host_frames + rig_dropped(&counters));
         CHECK_EQ(counters.offered_frames,
                  counters.transmitted_frames + counters.tx_full_frames + counters.tx_too_long_frames);
         CHECK_EQ(counters.transmitted_frames, counters.swapped_frames + counters.copied_frames);

@@ -89,42 +89,34 @@ static void expect_patched(const struct frame_shape *shape, const struct patch *
 static void bad_ipv4(void) {
     const struct frame_shape shape = {.payload_bytes = 100}; /* total length 128, UDP length 108 */
     const struct patch patches[] = {
-        {0, 0x65, FP_DROP_NOT_IP},      /* version 6 */
-        {0, 0x44, FP_DROP_BAD_LENGTH},  /* header of 16 bytes */
-        {0, 0x4f, FP_DROP_BAD_LENGTH},  /* the UDP header is then payload: its length is 0 or wrong */
-        {2, 0x01, FP_DROP_TRUNCATED},   /* total length 384 */
-        {3, 19, FP_DROP_BAD_LENGTH},    /* total length below the header's */
-        {3, 27, FP_DROP_BAD_LENGTH},    /* no room for a UDP header */
-        {3, 100, FP_DROP_BAD_LENGTH},   /* below what UDP says */
-        {6, 0x20, FP_DROP_FRAGMENT},    /* more fragments */
-        {7, 0x01, FP_DROP_FRAGMENT},    /* an offset */
-        {6, 0x1f, FP_DROP_FRAGMENT},
-        {9, 6, FP_DROP_NOT_UDP},
-        {9, 2, FP_DROP_NOT_UDP},
-        {25, 7, FP_DROP_BAD_LENGTH},    /* UDP length */
-        {25, 0, FP_DROP_BAD_LENGTH},
-        {25, 109, FP_DROP_BAD_LENGTH},
+        {0, 0x65, FP_DROP_NOT_IP},     /* version 6 */
+        {0, 0x44, FP_DROP_BAD_LENGTH}, /* header of 16 bytes */
+        {0, 0x4f, FP_DROP_BAD_LENGTH}, /* the UDP header is then payload: its length is 0 or wrong */
+        {2, 0x01, FP_DROP_TRUNCATED},  /* total length 384 */
+        {3, 19, FP_DROP_BAD_LENGTH},   /* total length below the header's */
+        {3, 27, FP_DROP_BAD_LENGTH},   /* no room for a UDP header */
+        {3, 100, FP_DROP_BAD_LENGTH},  /* below what UDP says */
+        {6, 0x20, FP_DROP_FRAGMENT},   /* more fragments */
+        {7, 0x01, FP_DROP_FRAGMENT},   /* an offset */
+        {6, 0x1f, FP_DROP_FRAGMENT},   {9, 6, FP_DROP_NOT_UDP},
+        {9, 2, FP_DROP_NOT_UDP},       {25, 7, FP_DROP_BAD_LENGTH}, /* UDP length */
+        {25, 0, FP_DROP_BAD_LENGTH},   {25, 109, FP_DROP_BAD_LENGTH},
     };
     expect_patched(&shape, patches, sizeof patches / sizeof patches[0]);
 }
 
 static void bad_ipv6(void) {
-    const struct frame_shape shape = {.ipv6 = 1, .extensions = {HOP_BY_HOP}, .extension_count = 1, .payload_bytes = 100};
+    const struct frame_shape shape = {
+        .ipv6 = 1, .extensions = {HOP_BY_HOP}, .extension_count = 1, .payload_bytes = 100};
     const struct patch patches[] = {
-        {0, 0x45, FP_DROP_NOT_IP},
-        {4, 1, FP_DROP_TRUNCATED},     /* payload length 372 */
-        {5, 7, FP_DROP_BAD_LENGTH},    /* no room for the extension header */
-        {5, 15, FP_DROP_BAD_LENGTH},   /* none for UDP */
-        {5, 0, FP_DROP_BAD_LENGTH},    /* jumbogram */
-        {6, FRAGMENT, FP_DROP_FRAGMENT},
-        {6, 58, FP_DROP_NOT_UDP},
-        {6, 59, FP_DROP_NOT_UDP},
-        {6, 51, FP_DROP_NOT_UDP},
-        {40, FRAGMENT, FP_DROP_FRAGMENT},
-        {40, 6, FP_DROP_NOT_UDP},
+        {0, 0x45, FP_DROP_NOT_IP},       {4, 1, FP_DROP_TRUNCATED}, /* payload length 372 */
+        {5, 7, FP_DROP_BAD_LENGTH},                                 /* no room for the extension header */
+        {5, 15, FP_DROP_BAD_LENGTH},                                /* none for UDP */
+        {5, 0, FP_DROP_BAD_LENGTH},                                 /* jumbogram */
+        {6, FRAGMENT, FP_DROP_FRAGMENT}, {6, 58, FP_DROP_NOT_UDP},         {6, 59, FP_DROP_NOT_UDP},
+        {6, 51, FP_DROP_NOT_UDP},        {40, FRAGMENT, FP_DROP_FRAGMENT}, {40, 6, FP_DROP_NOT_UDP},
         {41, 200, FP_DROP_BAD_LENGTH}, /* extension longer than the packet */
-        {53, 7, FP_DROP_BAD_LENGTH},
-        {53, 109, FP_DROP_BAD_LENGTH},
+        {53, 7, FP_DROP_BAD_LENGTH},     {53, 109, FP_DROP_BAD_LENGTH},
     };
     expect_patched(&shape, patches, sizeof patches / sizeof patches[0]);
 }

@@ -35,10 +35,10 @@ static void known_forms(void) {
 }
 
 static void other_forms_are_refused(void) {
-    const char *const cases[] = {"",           "ens4",          "netmap:",         "netmap:-1",        "netmap:^",
-                                 "netmap:a/b", "netmap:a b",    "netmap:{1",       "netmap:p{",        "netmap:p{x",
-                                 "vale0",      "vale0:",        "xdp:",            "xdp:..",           "xdp:sixteen--letters-0",
-                                 "memory:",    "xdp:ens4-256",  "netmap:ens4^-1",   "tap:a"};
+    const char *const cases[] = {"",           "ens4",         "netmap:",        "netmap:-1", "netmap:^",
+                                 "netmap:a/b", "netmap:a b",   "netmap:{1",      "netmap:p{", "netmap:p{x",
+                                 "vale0",      "vale0:",       "xdp:",           "xdp:..",    "xdp:sixteen--letters-0",
+                                 "memory:",    "xdp:ens4-256", "netmap:ens4^-1", "tap:a"};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct fp_spec seen = {.ring = 99};
         char text[FP_NAME_BYTES] = "";
@@ -52,7 +52,9 @@ static void other_forms_are_refused(void) {
     char endless[FP_NAME_BYTES];
     struct fp_spec seen;
     memset(endless, 'a', sizeof endless);
-    memcpy(endless, "memory:", 7);
+    for (unsigned i = 0; i < 7; i++) {
+        endless[i] = "memory:"[i];
+    }
     CHECK_EQ(fp_spec_parse(endless, &seen), FP_E_SPEC);
 }
 

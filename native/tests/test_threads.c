@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The loop in its own thread, as in the appliance: frames go in and out through the doors, tables are published and
- * counters read meanwhile. Every snapshot balances, no frame is lost, none is duplicated. Run under ThreadSanitizer too.
+ * counters read meanwhile. Every snapshot balances, no frame is lost, none is duplicated. Run under ThreadSanitizer
+ * too.
  */
 #include "check.h"
 #include "rig.h"

@@ -201,13 +201,13 @@ static void generic_hook(void) { forward(FP_OPEN_XDP_GENERIC, FP_ADAPTER_XDP_GEN
 static void refusals(void) {
     CHECK_EQ(open_one("xdp:nowhere", 0, 256), FP_E_NO_DEVICE);
     CHECK_EQ(open_one("xdp:wa", FP_OPEN_XDP_ZEROCOPY, 256), FP_E_UNSUPPORTED); /* no silent copy */
-    CHECK_EQ(open_one("xdp:lo", 0, 256), FP_E_SYSTEM); /* down */
+    CHECK_EQ(open_one("xdp:lo", 0, 256), FP_E_SYSTEM);                         /* down */
     CHECK_EQ(errno, ENETDOWN);
     CHECK_EQ(open_one("xdp:wa", 0, 100), FP_E_REGION);
     CHECK_EQ(open_one("xdp:wa-9", 0, 256), FP_E_SYSTEM); /* there is no queue 9 */
     shell("ip link set lo up");
     CHECK_EQ(open_one("xdp:lo", 0, 256), FP_E_UNSUPPORTED); /* no driver hook, no silent generic one */
-    for (unsigned i = 0; i < 5; i++) { /* open again at once */
+    for (unsigned i = 0; i < 5; i++) {                      /* open again at once */
         CHECK_EQ(open_one("xdp:wa-0", 0, 256), 0);
     }
 }
