@@ -29,9 +29,3 @@ def _unpack(stream: IO[bytes], mode: str, name: str, target: Path) -> None:
         raise RefusedAsUnsafe(f"{name}: refused: {error}") from error
     except (tarfile.TarError, EOFError, OSError) as error:
         raise DriverBuildError(f"{name}: not a whole tar archive: {error}") from error
-
-
-def find_only_folder(unpacked: Path) -> Path:
-    """`unpacked` itself, or the one folder in it when there is nothing else (tarballs with a prefix)."""
-    entries = list(unpacked.iterdir())
-    return entries[0] if len(entries) == 1 and entries[0].is_dir() else unpacked

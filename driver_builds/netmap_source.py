@@ -121,6 +121,14 @@ def load_netmap_tree(text: str | None, cache: Path, pin: NetmapPin, *, accept: b
     return tree
 
 
+def _find_top(unpacked: Path) -> Path:
+    """`unpacked` itself, or the one folder in it when the tarball was written with a prefix."""
+    entries = list(unpacked.iterdir())
+    if (unpacked / "LINUX").is_dir() or len(entries) != 1 or not entries[0].is_dir():
+        return unpacked
+    return entries[0]
+
+
 def _get_url(kind: SourceKind, location: str) -> str | None:
     return location if kind in {SourceKind.GIT_URL, SourceKind.TARBALL_URL} else None
 
@@ -155,7 +163,7 @@ def _unpack(kind: SourceKind, location: str, scratch: Path, commit: str | None) 
         tarball = scratch / "download"
         _fetch_file(location, tarball)
     archive.unpack_tarball(tarball, target)
-    return None, archive.find_only_folder(target)
+    return None, _find_top(target)
 
 
 def _unpack_git(git: list[str], location: str, target: Path, commit: str | None) -> tuple[str, Path]:

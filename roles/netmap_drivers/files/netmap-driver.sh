@@ -8,8 +8,9 @@
 #   netmap-driver withdraw DRIVER...
 #
 # plan prints what is and what would be done as JSON and changes nothing. apply installs what the role put into the
-# stage, and swaps the running drivers with a timer armed that withdraws them again; confirm disarms it, once the
-# interfaces are back and native. withdraw gives the stock drivers back, for now and for the next boot.
+# stage (this command, the modules, their manifest, what loads them at boot) and swaps the running drivers with a timer
+# armed that withdraws them again; confirm disarms it, once the interfaces are back and native. withdraw gives the stock
+# drivers back, for now and for the next boot.
 # A module is told by its build ID, which the kernel shows for the running one: Debian's modules carry no srcversion.
 # Exit codes: 0 ok, 1 failed, 2 usage, 5 refused as unsafe.
 set -euo pipefail
@@ -59,7 +60,18 @@ is_current() { # the running module is the wanted file
     [ -n "$wanted" ] && [ "$wanted" = "$(read_loaded_id "$1")" ]
 }
 
-is_installed() { cmp -s "$stage/$1" "$installed/$1"; }
+destination() { # FILE of the stage -> where it goes
+    case $1 in
+        netmap-driver) echo "$self" ;;
+        modules-load.conf) echo /etc/modules-load.d/netmap-drivers.conf ;;
+        modprobe.conf) echo /etc/modprobe.d/netmap-drivers.conf ;;
+        *) echo "$installed/$1" ;;
+    esac
+}
+
+staged_files() { printf '%s\n' netmap-driver modules-load.conf modprobe.conf netmap.ko "${drivers[@]/%/.ko}" manifest.json; }
+
+is_installed() { cmp -s "$stage/$1" "$(destination "$1")"; }
 
 is_first() { # modprobe takes our file and no other
     [ "$(readlink -f "$(modinfo -n "$1" 2>/dev/null)")" = "$(readlink -f "$installed/$1.ko")" ]
@@ -127,10 +139,9 @@ read_in_use() { # DRIVER -> why it cannot be taken away now, nothing when it can
 
 plan_install() {
     local name
-    for name in netmap "${drivers[@]}"; do
-        is_installed "$name.ko" || actions+=("install $name.ko in $installed")
+    for name in $(staged_files); do
+        is_installed "$name" || actions+=("install $(destination "$name")")
     done
-    is_installed manifest.json || actions+=("install manifest.json in $installed")
     if [ "${#actions[@]}" -eq 0 ] && ! is_indexed; then actions+=("index the installed modules"); fi
     for name in netmap "${drivers[@]}"; do
         if [ ! -e "$stage/initramfs-checked" ] || [ "$installed/$name.ko" -nt "$stage/initramfs-checked" ]; then
@@ -201,8 +212,15 @@ yes_no() { if "$@"; then printf true; else printf false; fi; }
 
 print_plan() {
     local name separator='' interfaces
-    printf '{"release": "%s", "way_back_armed": %s, "netmap": {"loaded": %s, "current": %s, "users": %d},\n "drivers": [' \
-        "$release" "$(yes_no systemctl is-active --quiet "$timer.timer")" "$(yes_no is_loaded netmap)" \
+    printf '{"release": "%s",\n "staged": {' "$release"
+    for name in $(staged_files); do
+        [ -r "$stage/$name" ] || continue
+        printf '%s"%s": "%s"' "$separator" "$name" "$(sha256sum <"$stage/$name" | cut -d ' ' -f 1)"
+        separator=', '
+    done
+    separator=''
+    printf '},\n "way_back_armed": %s, "netmap": {"loaded": %s, "current": %s, "users": %d},\n "drivers": [' \
+        "$(yes_no systemctl is-active --quiet "$timer.timer")" "$(yes_no is_loaded netmap)" \
         "$(yes_no is_current netmap)" "$(read_netmap_users)"
     for name in "${drivers[@]}"; do
         mapfile -t interfaces < <(read_interfaces "$name")
@@ -219,9 +237,9 @@ print_plan() {
 
 apply_install() {
     local name
-    for name in netmap.ko "${drivers[@]/%/.ko}" manifest.json; do
+    for name in $(staged_files); do
         [ -r "$stage/$name" ] || die 1 "$stage/$name is missing: the role puts it there; run playbooks/drivers.yml"
-        is_installed "$name" || install -D -m 0644 "$stage/$name" "$installed/$name"
+        is_installed "$name" || install -D -m "$(stat -c %a "$stage/$name")" "$stage/$name" "$(destination "$name")"
     done
     is_indexed || depmod "$release"
     is_indexed || die 1 "modprobe would take $(modinfo -n netmap "${drivers[@]}" | grep -v "^$installed/" | paste -s -d ' '), wanted the files in $installed; remove what overrides them (see depmod.d(5))"

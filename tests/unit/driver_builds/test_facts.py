@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Facts that stand in two places are the same in both."""
+
+from appliance.errors import ExitCode as ApplianceExitCode
+from driver_builds.catalogue import load_drivers, load_netmap_pin
+from driver_builds.errors import ExitCode
+from driver_builds.patches import select_patch
+from driver_builds.pipeline import probe
+
+
+def test_exit_codes_are_the_products() -> None:
+    assert {code.name: code.value for code in ExitCode} == {
+        code.name: code.value for code in ApplianceExitCode
+    }
+
+
+def test_the_catalogue() -> None:
+    drivers = load_drivers()
+    assert {"e1000", "e1000e"} <= set(drivers)
+    for driver in drivers.values():
+        assert driver.config == f"CONFIG_{driver.name.upper()}"
+        assert driver.source.rsplit("/", 1)[1] == driver.family
+    assert len({driver.source for driver in drivers.values()}) == len(drivers)
+
+
+def test_the_pin() -> None:
+    pin = load_netmap_pin()
+    assert pin.commit == "89607e1406c1fa5ac2106bd2ff33417f090c0d60"
+    assert set(pin.subsystems) <= set(probe._SUBSYSTEMS)
+
+
+def test_a_family_name_is_matched_whole() -> None:
+    names = [f"vanilla--{driver.family}--31200--99999" for driver in load_drivers().values()]
+    for driver in load_drivers().values():
+        assert select_patch(names, driver.family, (6, 1, 0)) == f"vanilla--{driver.family}--31200--99999"

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pipeline from probe to manifest, in miniature: what is built, what is refused, and how it says so."""
+
+from pathlib import Path
+
+import pytest
+
+from driver_builds.errors import DriverBuildError, RefusedAsUnsafe, StageError
+from driver_builds.manifest import load_manifest
+from driver_builds.pipeline.context import BuildContext
+from driver_builds.pipeline.run import apply_plan, work_folders
+from driver_builds.plan import BuildInputs, Step
+from driver_builds.verify import find_artifact_problems
+
+from .miniature import Miniature
+
+ALL = frozenset({"netmap", "e1000", "e1000e"})
+
+
+@pytest.fixture
+def miniature(tmp_path: Path, inputs: BuildInputs) -> Miniature:
+    return Miniature(tmp_path, inputs)
+
+
+def _apply(miniature: Miniature, cached: frozenset[str] = frozenset()) -> tuple[BuildContext, list[str]]:
+    plan, context = miniature.prepare(cached)
+    reported: list[str] = []
+
+    def report(step: Step, seconds: float, error: DriverBuildError | None) -> None:
+        assert seconds >= 0
+        reported.append(f"{step.stage} {step.subject} {'failed' if error else 'done'}")
+
+    apply_plan(plan, context, report)
+    return context, reported
+
+
+def test_all_are_built(miniature: Miniature) -> None:
+    context, reported = _apply(miniature)
+    assert context.changed
+    assert find_artifact_problems(context.artifacts) == []
+    manifest = load_manifest(context.artifacts)
+    assert [module.name for module in manifest.modules] == ["netmap", "e1000", "e1000e"]
+    assert [module.depends for module in manifest.modules] == [[], ["netmap"], ["netmap"]]
+    assert [module.baseline for module in manifest.modules] == [None, "built", "built"]
+    patch = manifest.modules[1].patch
+    assert patch is not None
+    assert patch.name == "vanilla--e1000--31200--99999"
+    assert [(hunk.file, hunk.fuzz, hunk.offset) for hunk in patch.hunks] == [("e1000/e1000.c", 0, 0)]
+    assert manifest.refused == []
+    assert reported[-1] == "write 6.1.0-56-amd64 done"
+
+
+def test_the_same_again_is_the_same_bytes_and_no_change(miniature: Miniature) -> None:
+    first, _ = _apply(miniature)
+    before = {path.name: path.read_bytes() for path in first.artifacts.iterdir()}
+    again, reported = _apply(miniature)
+    assert "build e1000 done" in reported
+    assert not again.changed
+    assert {path.name: path.read_bytes() for path in again.artifacts.iterdir()} == before
+
+
+def test_modules_come_from_the_cache(miniature: Miniature) -> None:
+    first, _ = _apply(miniature)
+    before = (first.artifacts / "e1000.ko").read_bytes()
+    (first.artifacts / "e1000.ko").unlink()
+    again, reported = _apply(miniature, ALL)
+    assert reported == [
+        "reuse netmap done",
+        "reuse e1000 done",
+        "reuse e1000e done",
+        "write 6.1.0-56-amd64 done",
+    ]
+    assert again.changed
+    assert (again.artifacts / "e1000.ko").read_bytes() == before
+
+
+def test_a_changed_module_in_the_cache_is_refused_by_name(miniature: Miniature) -> None:
+    first, _ = _apply(miniature)
+    file = first.get_cached("e1000") / "e1000.ko"
+    file.write_bytes(file.read_bytes() + b"x")
+    with pytest.raises(RefusedAsUnsafe, match=r"e1000\.ko: is not the file that was built"):
+        _apply(miniature, ALL)
+
+
+def _break(miniature: Miniature, stage: str) -> None:
+    source = miniature.get_source("e1000e").read_text()
+    match stage:
+        case "baseline":
+            miniature.write_driver("e1000e", source.replace("return 0;", "return missing;"))
+        case "patch":
+            miniature.write_driver("e1000e", source.replace("name=", "nom=").replace("license", "licence"))
+        case "build":
+            miniature.write_patch("e1000e", '"depends="', '"depends=netmap" undeclared')
+        case "inspect":
+            miniature.write_patch("e1000e", "return 0;", "return 1;")
+
+
+@pytest.mark.parametrize(
+    ("stage", "reason", "line"),
+    [
+        ("baseline", "the unpatched driver does not compile", "'missing' undeclared"),
+        ("patch", "1 of 1 hunks do not fit this kernel's source", "e1000e/e1000e.c: hunk 1 does not fit"),
+        ("build", "the patched driver does not compile; the unpatched one did", "error: expected"),
+        ("inspect", "the module is not what was planned", "it depends on nothing, not on netmap"),
+    ],
+)
+def test_one_that_fails_leaves_the_others(miniature: Miniature, stage: str, reason: str, line: str) -> None:
+    _break(miniature, stage)
+    context, reported = _apply(miniature)
+    assert f"{stage} e1000e failed" in reported
+    assert find_artifact_problems(context.artifacts) == []
+    manifest = load_manifest(context.artifacts)
+    assert [module.name for module in manifest.modules] == ["netmap", "e1000"]
+    (refused,) = manifest.refused
+    assert (refused.name, refused.stage) == ("e1000e", stage)
+    assert reason in refused.reason
+    assert any(line in text for text in refused.lines)
+    assert len(refused.lines) <= 10
+    assert refused.log == "logs/e1000e.log"
+    assert "make" in (context.artifacts / "logs/e1000e.log").read_text()
+    assert not context.get_cached("e1000e").exists()
+
+
+def test_a_kernel_without_the_driver(miniature: Miniature) -> None:
+    miniature.kernel.config.write_text("CONFIG_E1000=m\n# CONFIG_E1000E is not set\n")
+    context, _ = _apply(miniature)
+    (refused,) = load_manifest(context.artifacts).refused
+    assert (refused.name, refused.stage, refused.log) == ("e1000e", "baseline", None)
+    assert "CONFIG_E1000E is not m" in refused.reason
+
+
+@pytest.mark.parametrize("broken", ["probe", "build"])
+def test_without_netmap_nothing_is_written(miniature: Miniature, broken: str) -> None:
+    if broken == "probe":
+        (miniature.tree / "LINUX" / "configure").write_text("#!/bin/sh\n: > netmap_linux_config.h\n")
+    else:
+        (miniature.tree / "LINUX" / "netmap.c").write_text("not C\n")
+    with pytest.raises(StageError) as caught:
+        _apply(miniature)
+    assert (caught.value.stage, caught.value.subject) == (broken, "netmap")
+    assert caught.value.log is not None
+    assert caught.value.log.is_file()
+    assert str(caught.value.log) in str(caught.value)
+    assert not (miniature.folder / "artifacts" / "6.1.0-56-amd64").exists()
+
+
+def test_the_callers_make_variables_do_not_get_in(
+    miniature: Miniature, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _ = _apply(miniature)
+    for name, value in (
+        ("MAKEFLAGS", "-n"),
+        ("KCFLAGS", "-O0"),
+        ("CC", "false"),
+        ("ARCH", "arm64"),
+        ("M", "/"),
+    ):
+        monkeypatch.setenv(name, value)
+    again, _ = _apply(miniature)
+    assert not again.changed
+    assert find_artifact_problems(first.artifacts) == []
+
+
+def test_work_folders_are_empty_alone_and_removed(tmp_path: Path) -> None:
+    said: list[Path] = []
+    with work_folders(tmp_path, "6.1.0-56-amd64", said.append) as (work, logs):
+        (work / "file").touch()
+        (logs / "e1000.log").touch()
+    assert not work.exists()
+    assert (logs / "e1000.log").exists(), "logs stay for whoever looks into a failure"
+    with work_folders(tmp_path, "6.1.0-56-amd64", said.append) as (work, logs):
+        assert list(work.iterdir()) == list(logs.iterdir()) == []
+    assert said == []

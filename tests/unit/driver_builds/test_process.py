@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Running programs: what they see, what is kept, and that none is left behind."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from driver_builds import process
+from driver_builds.errors import DriverBuildError
+
+
+def test_output_status_and_log(tmp_path: Path) -> None:
+    log = tmp_path / "logs" / "e1000.log"
+    done = process.run(["sh", "-c", "echo out; echo err >&2; exit 3"], log=log)
+    assert (done.status, done.output) == (3, "out\nerr\n")
+    process.run(["echo", "second"], log=log)
+    assert log.read_text() == "$ sh -c echo out; echo err >&2; exit 3\nout\nerr\n$ echo second\nsecond\n"
+
+
+def test_a_missing_program() -> None:
+    with pytest.raises(DriverBuildError, match=r"no-such-program: not found.*driver-builds doctor"):
+        process.run(["no-such-program"])
+
+
+def test_the_environment_of_a_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAKEFLAGS", "-j9")
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    seen = process.run(["env"]).output.splitlines()
+    assert "LC_ALL=C" in seen
+    assert not any(line.startswith("MAKEFLAGS=") for line in seen)
+
+
+# Runs a program that has a child of its own, the way `main` does: SIGTERM ends it like Ctrl-C.
+_RUNNER = """
+import signal, sys
+from driver_builds import process
+from driver_builds.cli import main
+signal.signal(signal.SIGTERM, main._interrupt)
+process.run(["sh", "-c", "sleep 600 & echo $! > $0.new; mv $0.new $0; wait", sys.argv[1]])
+"""
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def _wait(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_stops_what_was_started(tmp_path: Path, number: signal.Signals) -> None:
+    pid_file = tmp_path / "pid"
+    runner = subprocess.Popen(
+        [sys.executable, "-c", _RUNNER, str(pid_file)], stderr=subprocess.PIPE, text=True
+    )
+    _wait(pid_file.exists)
+    child = int(pid_file.read_text())
+    assert _is_running(child)
+    runner.send_signal(number)
+    assert "KeyboardInterrupt" in runner.communicate()[1]
+    _wait(lambda: not _is_running(child))
