@@ -51,9 +51,9 @@ def run(
 def selftest(
     ports: PortsOption = None, slowdown: Annotated[float | None, typer.Option(min=0.01)] = None
 ) -> None:
-    """Send the media through a Linux bridge in the guest: proves the lab without the product."""
+    """Have the guest's kernel forward the media: proves the lab without the product."""
     options = Options(ROOT, ports or Ports.NETMAP, slowdown=slowdown)
-    _finish(run_lab(options, bridge=True), None)
+    _finish(run_lab(options, itself=True), None)
 
 
 @app.command()

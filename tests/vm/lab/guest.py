@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,13 +110,15 @@ def end_outliving(folder: Path, wait_s: float = 10.0) -> bool:
         os.close(handle)
 
 
-def make_silent_bridge(access: Access, interfaces: dict[str, str], macs: list[str]) -> None:
-    """For the lab's check of itself: a Linux bridge between the media NICs, no protocol on it."""
-    names = [interfaces[mac] for mac in macs]
-    commands = ["ip link add br0 type bridge stp_state 0 mcast_snooping 0 forward_delay 0"]
-    for name in names:
-        # A capture's MAC addresses are its own; a bridge that learns them would filter what it should flood.
-        port = f"ip link set {name} type bridge_slave learning off flood on mcast_flood on"
-        commands += [f"ip link set {name} master br0", port, f"ip link set {name} up promisc on"]
-    commands += ["ip link set br0 addrgenmode none up"]
+def join_nics(access: Access, interfaces: dict[str, str], macs: Sequence[str]) -> None:
+    """For the lab's check of itself: the guest's kernel redirects each media NIC's frames to the other (tc-mirred).
+
+    Not a bridge: that drops frames without a valid source address, as real captures hold.
+    """
+    first, second = (interfaces[mac] for mac in macs)
+    commands = []
+    for source, target in ((first, second), (second, first)):
+        redirect = f"matchall action mirred egress redirect dev {target}"
+        commands += [f"ip link set {source} up promisc on", f"tc qdisc add dev {source} clsact"]
+        commands += [f"tc filter add dev {source} ingress {redirect}"]
     access.read(" && ".join(commands))

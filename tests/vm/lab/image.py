@@ -72,13 +72,24 @@ def recipe_key() -> str:
     return digest.hexdigest()[:16]
 
 
-def provide_image(cache: Path, log: Path, deadline: Deadline, rebuild: bool = False) -> tuple[Image, bool]:
-    """The image of today's recipe, built where it is missing or `rebuild`; and whether the cache had it."""
+def provide_image(
+    cache: Path, log: Path, deadline: Deadline, rebuild: bool = False, needs_headers: bool = False
+) -> tuple[Image, bool]:
+    """The image of today's recipe and whether the cache had it; built where it is missing or `rebuild`.
+
+    With `needs_headers` also where this machine's package sources no longer know the image's kernel: drivers
+    could not be built for it.
+    """
     check_tools()
     final = cache / f"image-{recipe_key()}"
     with locked(cache):
         if final.is_dir() and not rebuild:
-            return Image(final), True
+            found = Image(final)
+            if not needs_headers or sources.knows_package(f"linux-headers-{found.kernel_release}"):
+                return found, True
+            say(
+                f"lab: apt here no longer knows linux-headers-{found.kernel_release}; building the image anew"
+            )
         with tempfile.TemporaryDirectory(prefix=".building-", dir=cache) as aside:
             built = _build(Path(aside), log, deadline)
             if final.is_dir():

@@ -15,7 +15,7 @@ from lab import deploy, guest_logs, image, inventory, qemu, ssh
 from lab.deploy import Deployment
 from lab.errors import LabError
 from lab.exchange import exchange_all
-from lab.guest import Guest, booted, make_silent_bridge, run_folder
+from lab.guest import Guest, booted, join_nics, run_folder
 from lab.media import Media, captures_folder, load_media
 from lab.nics import MEDIA_MACS, MEDIA_NICS, Ports
 from lab.process import Deadline
@@ -56,13 +56,17 @@ class Lab:
         return self.options.slowdown or _SLOWDOWN[self.accelerator]
 
     @contextmanager
-    def guest(self) -> Iterator[Guest]:
+    def guest(self, needs_headers: bool = False) -> Iterator[Guest]:
         """Prepare image and media and boot; where the run fails, save the guest's logs before it ends."""
         self.media = load_media(captures_folder(self.options.root))
         self.report.facts |= describe_media(self.media)
         with self.report.phase("image"):
             found, cached = image.provide_image(
-                image.cache_folder(), self.folder / "image.log", self.deadline, self.options.rebuild_image
+                image.cache_folder(),
+                self.folder / "image.log",
+                self.deadline,
+                rebuild=self.options.rebuild_image,
+                needs_headers=needs_headers,
             )
             self.report.facts["guest"] = image.describe(found, cached)
         self.accelerator = qemu.probe_accelerator()
@@ -76,17 +80,17 @@ class Lab:
         ) as guest:
             try:
                 yield guest
-            except BaseException:
+            except Exception:
                 guest_logs.save(guest.access, self.folder)
                 raise
             if not self.report.passed:
                 guest_logs.save(guest.access, self.folder)
 
-    def test_bridge(self) -> None:
-        """The lab's check of itself: a Linux bridge in the guest instead of the appliance."""
+    def test_itself(self) -> None:
+        """The lab's check of itself: the guest's kernel instead of the appliance."""
         with self.guest() as guest:
-            make_silent_bridge(guest.access, ssh.read_interfaces(guest.access), list(MEDIA_MACS))
-            with self.report.phase("media through a bridge"):
+            join_nics(guest.access, ssh.read_interfaces(guest.access), MEDIA_MACS)
+            with self.report.phase("media through the kernel"):
                 exchange_all(self.media, guest.cables, self.slowdown, self.report)
 
     def test_product(self) -> None:
@@ -96,7 +100,7 @@ class Lab:
             provide_wheelhouse(
                 self.options.root, image.cache_folder(), wheelhouse, self.folder / "wheels.log", self.deadline
             )
-        with self.guest() as guest:
+        with self.guest(needs_headers=self.options.ports is Ports.NETMAP) as guest:
             deployment = self.write_inventory(guest, wheelhouse)
             with self.report.phase("playbook, first run"):
                 counts = deployment.deploy(self.folder / "playbook-1.log")
@@ -145,14 +149,14 @@ class Lab:
         self.report.check("no worker restarted", bool(was) and was == now, f"pids {was} before, {now} after")
 
 
-def run_lab(options: Options, bridge: bool = False) -> Report:
+def run_lab(options: Options, itself: bool = False) -> Report:
     """One whole run. Never raises LabError: the report says what ended it. Logs of a failed run are kept."""
     report = Report()
-    report.facts |= describe_scope(options.ports, bridge)
+    report.facts |= describe_scope(options.ports, itself)
     with run_folder(options.keep) as folder:
         lab = Lab(options, folder, Deadline(options.time_limit_s), report)
         try:
-            lab.test_bridge() if bridge else lab.test_product()
+            lab.test_itself() if itself else lab.test_product()
         except LabError as error:
             report.problem = str(error)
         except SystemExit:
@@ -182,12 +186,12 @@ def render_site(
     )
 
 
-def describe_scope(ports: Ports, bridge: bool) -> dict[str, str]:
+def describe_scope(ports: Ports, itself: bool) -> dict[str, str]:
     """What this run tests, and what it leaves untested, by name."""
     nics = ", ".join(f"{nic.port} {nic.driver}" for nic in MEDIA_NICS[ports])
-    if bridge:
+    if itself:
         return {
-            "under test": "the lab itself, with a Linux bridge in place of the appliance",
+            "under test": "the lab itself: the guest's kernel forwards, not the appliance",
             "media NICs": nics,
         }
     facts = {"under test": f"{ports}: ports", "media NICs": nics}

@@ -58,10 +58,15 @@ def read_transport_settings() -> list[str]:
     return parse_transport_settings(_read("apt-config", "dump"))
 
 
-def _read(*command: str) -> str:
+def knows_package(name: str) -> bool:
+    """Whether this machine's apt has a version of the package to offer."""
+    return "Version:" in _read("apt-cache", "--no-all-versions", "show", name, may_fail=True)
+
+
+def _read(*command: str, may_fail: bool = False) -> str:
     result = subprocess.run(
         command, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"}, check=False
     )
-    if result.returncode:
+    if result.returncode and not may_fail:
         raise LabError(f"{' '.join(command)} failed: {result.stderr.strip()}")
     return result.stdout

@@ -126,6 +126,8 @@ class Window:
                 count, since = now_count, time.monotonic()
             elif time.monotonic() - since > self._patience_s:
                 self._given_up = sent - count
+                # Where most frames are lost, do not wait as long for every window.
+                self._patience_s = max(self._patience_s / 4, 0.02)
         self.held_s += time.monotonic() - start
 
 
