@@ -70,6 +70,8 @@ enum { NETMAP_REQ_REGISTER = 1, NETMAP_REQ_PORT_INFO_GET = 2 };
 
 enum { NR_REG_ALL_NIC = 1, NR_REG_SW = 2, NR_REG_NIC_SW = 3, NR_REG_ONE_NIC = 4 };
 
+#define NR_EXCLUSIVE 0x800 /* nr_flags: the rings are ours alone, or the request fails with EBUSY */
+
 struct nmreq_header {
     uint16_t nr_version;
     uint16_t nr_reqtype;

@@ -53,7 +53,7 @@ static void netmap_close(struct fp_port *port) {
     free(netmap);
 }
 
-static const struct fp_port_ops netmap_ops = {netmap_rx_sync, netmap_tx_sync, netmap_poll_fds, netmap_close};
+static const struct fp_port_ops netmap_ops = {netmap_rx_sync, netmap_tx_sync, netmap_poll_fds, NULL, netmap_close};
 
 static int request(int fd, uint16_t type, const char *name, void *body) {
     struct nmreq_header header = {.nr_version = NETMAP_API, .nr_reqtype = type, .nr_body = (uintptr_t)body};
@@ -80,7 +80,7 @@ static int device_open(int *out) {
 }
 
 static int port_register(struct netmap_port *netmap, const struct fp_spec *spec, struct nmreq_register *body) {
-    *body = (struct nmreq_register){.nr_mode = NR_REG_ALL_NIC};
+    *body = (struct nmreq_register){.nr_mode = NR_REG_ALL_NIC, .nr_flags = NR_EXCLUSIVE};
     if (spec->host_rings) {
         body->nr_mode = NR_REG_SW;
     } else if (spec->ring >= 0) {

@@ -19,6 +19,8 @@ struct fp_port_ops {
     int (*tx_sync)(struct fp_port *port);
     /* Descriptors that become readable with frames, at most port->info.rx_rings of them. Returns how many. */
     uint32_t (*poll_fds)(const struct fp_port *port, struct pollfd *fds);
+    /* Asks after faults that no sync reports, ten times a second; NULL where there are none. 0 or a negative code. */
+    int (*check)(struct fp_port *port);
     void (*close)(struct fp_port *port);
 };
 

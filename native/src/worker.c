@@ -84,8 +84,23 @@ void fp_worker_rx_sync(struct fp_worker *worker, struct fp_worker_port *port) {
 }
 
 void fp_worker_tx_sync(struct fp_worker *worker, struct fp_worker_port *port) {
-    port->unsent = false;
-    sync_done(worker, port, port->port->ops->tx_sync(port->port));
+    int result = port->port->ops->tx_sync(port->port);
+    port->unsent = result != 0 || port->port->tx_backlog; /* then it is tried again, also without new frames */
+    sync_done(worker, port, result);
+}
+
+/* Now and then, not per burst: faults that a port without traffic would never show. */
+static void check_ports(struct fp_worker *worker) {
+    if (worker->now_ns - worker->checked_ns < FP_REST_NS) {
+        return;
+    }
+    worker->checked_ns = worker->now_ns;
+    for (uint32_t i = 0; i < worker->port_count; i++) {
+        struct fp_worker_port *port = &worker->ports[i];
+        if (port->port->ops->check != NULL && !fp_worker_port_rests(worker, port)) {
+            sync_done(worker, port, port->port->ops->check(port->port));
+        }
+    }
 }
 
 static bool is_half_full(const struct fp_port *port) {
@@ -167,6 +182,7 @@ int fp_worker_turn(struct fp_worker *worker) {
     uint32_t frames = 0;
     worker->now_ns = fp_monotonic_ns();
     take_table(worker);
+    check_ports(worker);
     make_room(worker);
     for (uint32_t i = 0; i < worker->port_count; i++) {
         frames += receive(worker, i);

@@ -31,7 +31,8 @@ struct fp_worker {
     const struct fp_table_flat *table; /* NULL before the first generation */
     struct fp_route_run run;
     uint64_t loops;
-    uint64_t now_ns; /* CLOCK_MONOTONIC as of the last turn */
+    uint64_t checked_ns; /* when ports were last asked after faults */
+    uint64_t now_ns;     /* CLOCK_MONOTONIC as of the last turn */
     bool running;
     struct pollfd *fds;
     uint32_t fd_count;

@@ -173,6 +173,18 @@ static uint32_t xdp_poll_fds(const struct fp_port *port, struct pollfd *fds) {
     return xdp->queue_count;
 }
 
+/* A socket whose interface was taken down or away just receives no more; a receive call says why. */
+static int xdp_check(struct fp_port *port) {
+    struct xdp_port *xdp = (struct xdp_port *)port;
+    for (uint32_t i = 0; i < xdp->queue_count; i++) {
+        if (recvfrom(xdp->queues[i].socket.fd, NULL, 0, MSG_DONTWAIT, NULL, NULL) < 0 &&
+            (errno == ENXIO || errno == ENETDOWN || errno == EBADF)) {
+            return FP_E_SYSTEM;
+        }
+    }
+    return 0;
+}
+
 static void xdp_close(struct fp_port *port) {
     struct xdp_port *xdp = (struct xdp_port *)port;
     fp_xdp_program_close(&xdp->program);
@@ -189,7 +201,7 @@ static void xdp_close(struct fp_port *port) {
     free(xdp);
 }
 
-static const struct fp_port_ops xdp_ops = {xdp_rx_sync, xdp_tx_sync, xdp_poll_fds, xdp_close};
+static const struct fp_port_ops xdp_ops = {xdp_rx_sync, xdp_tx_sync, xdp_poll_fds, xdp_check, xdp_close};
 
 static int ring_open(struct fp_region *region, uint32_t slots, uint16_t ringid, uint16_t dir, struct fp_ring *out) {
     uint32_t *buffers = calloc(slots, sizeof *buffers);

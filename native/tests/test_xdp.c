@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SKIPPED = 77, FRAMES = 120000, WINDOW = 256, SLOTS = 1024, PAYLOAD = 1362 };
+enum { SKIPPED = 77, FRAMES = 120000, FEW_FRAMES = 20000, WINDOW = 256, SLOTS = 1024, PAYLOAD = 1362 };
 
 static const struct frame_shape media = {.group = 7, .udp_port = 6000, .payload_bytes = PAYLOAD};
 
@@ -53,6 +53,9 @@ static void namespace_open(void) {
     if (system("command -v ip >/dev/null") != 0) { /* NOLINT(cert-env33-c) */
         skip("iproute2 is not installed");
     }
+}
+
+static void links_make(void) {
     shell("ip link add sa type veth peer name wa && ip link add wb type veth peer name sb");
     shell("for i in sa wa wb sb; do ip link set $i up; done");
 }
@@ -124,7 +127,7 @@ static uint32_t number_of(const uint8_t *frame, uint32_t length) {
 }
 
 /* Sends at most WINDOW frames ahead of what arrived: any loss is then the appliance's. */
-static void exchange(const char *mode) {
+static void exchange(const char *mode, uint32_t frames) {
     uint8_t frame[FRAME_ROOM];
     uint8_t seen[FRAME_ROOM];
     uint32_t length = frame_build(&media, frame);
@@ -132,8 +135,8 @@ static void exchange(const char *mode) {
     int receiver = packet_socket("sb");
     uint32_t sent = 0;
     double start = seconds();
-    for (uint32_t arrived = 0; arrived < FRAMES; arrived++) {
-        for (; sent < FRAMES && sent < arrived + WINDOW; sent++) {
+    for (uint32_t arrived = 0; arrived < frames; arrived++) {
+        for (; sent < frames && sent < arrived + WINDOW; sent++) {
             memcpy(frame + length - sizeof sent, &sent, sizeof sent);
             CHECK_EQ(send(sender, frame, length, 0), length);
         }
@@ -147,7 +150,7 @@ static void exchange(const char *mode) {
         CHECK(memcmp(seen, frame, length - sizeof sent) == 0);
     }
     double took = seconds() - start;
-    (void)printf("%s: %d frames of %u bytes in order, %.0f frames/s\n", mode, FRAMES, length, FRAMES / took);
+    (void)printf("%s: %u frames of %u bytes in order, %.0f frames/s\n", mode, frames, length, frames / took);
     close(sender);
     close(receiver);
 }
@@ -172,7 +175,7 @@ static void forward(uint32_t flags, enum fp_adapter adapter, const char *mode) {
     struct fp_port_counters in;
     struct fp_port_counters out;
     appliance_open(&appliance, flags);
-    exchange(mode);
+    exchange(mode, FRAMES);
     CHECK_EQ(fp_state_read_port_info(appliance.state, 1, &info), 0);
     CHECK_EQ(info.adapter, adapter);
     CHECK_EQ(info.kind, FP_PORT_XDP);
@@ -190,8 +193,45 @@ static void busy_queue(void) {
     struct appliance appliance;
     appliance_open(&appliance, 0);
     CHECK_EQ(open_one("xdp:wa", 0, 256), FP_E_BUSY);
-    exchange("beside a refused port");
+    exchange("beside a refused port", FEW_FRAMES);
     appliance_close(&appliance);
+}
+
+static void wait_for_fault(const struct appliance *appliance, uint32_t port) {
+    struct fp_port_counters counters;
+    do {
+        (void)usleep(10000);
+        CHECK_EQ(fp_state_read_port(appliance->state, port, &counters), 0);
+    } while (counters.sync_errors == 0);
+}
+
+/* Faults are counted, end nothing, and pass with their cause. */
+static void link_goes_down_and_up(void) {
+    struct appliance appliance;
+    appliance_open(&appliance, 0);
+    shell("ip link set wa down");
+    wait_for_fault(&appliance, 0);
+    shell("ip link set wa up");
+    (void)usleep(300000); /* the port rests a while after a fault */
+    exchange("after link down and up", FEW_FRAMES);
+    appliance_close(&appliance);
+}
+
+static void interface_is_removed(void) {
+    struct appliance appliance;
+    struct fp_worker_snapshot before;
+    struct fp_worker_snapshot after;
+    appliance_open(&appliance, 0);
+    shell("ip link del wa && ip link del wb");
+    wait_for_fault(&appliance, 0);
+    wait_for_fault(&appliance, 1);
+    CHECK_EQ(fp_state_read_worker(appliance.state, &before), 0);
+    (void)usleep(500000);
+    CHECK_EQ(fp_state_read_worker(appliance.state, &after), 0);
+    CHECK(after.heartbeat_ns > before.heartbeat_ns);
+    CHECK(after.loops - before.loops < 1000); /* it sleeps, it does not spin */
+    appliance_close(&appliance);
+    links_make();
 }
 
 static void native_hook(void) { forward(0, FP_ADAPTER_XDP_COPY, "driver hook, copy"); }
@@ -214,8 +254,11 @@ static void refusals(void) {
 
 int main(void) {
     namespace_open();
+    links_make();
     RUN(refusals);
     RUN(busy_queue);
+    RUN(link_goes_down_and_up);
+    RUN(interface_is_removed);
     RUN(native_hook);
     RUN(generic_hook);
     return 0;
