@@ -154,27 +154,35 @@ static void take_frame(struct fp_worker *worker, uint16_t port, const struct fra
     forward(worker, ingress, frame, route);
 }
 
-/* A frame over several slots is one frame: counted where it ends. */
+/*
+ * A frame over several slots is one frame: counted where it ends. Slots of no bytes add nothing to it: netmap's e1000
+ * and e1000e leave the last receive descriptor unset when they start, a NIC may skip it, and it comes in as such a
+ * slot.
+ */
 static void take_slot(struct fp_worker *worker, uint16_t port, uint32_t ring_index, struct netmap_slot *slot) {
     struct fp_worker_port *ingress = &worker->ports[port];
     struct fp_ring *ring = &ingress->port->rx[ring_index];
     struct fp_port_counters *counters = &ingress->counters;
     uint32_t offset = fp_slot_offset(ring, slot);
     uint32_t length = slot->len;
-    bool more = (slot->flags & NS_MOREFRAG) != 0;
+    bool more = (slot->flags & NS_MOREFRAG) != 0 && !ring->whole_frames;
     bool inside = ring->inside_multi_slot;
-    ring->inside_multi_slot = more;
-    counters->received_frames += more ? 0 : 1;
+    if (ring->whole_frames && length == 0) {
+        return;
+    }
     if (!fp_slot_is_sound(ring, slot->buf_idx, offset, length)) {
-        ring->inside_multi_slot = false;
-        counters->received_frames += more ? 1 : 0;
+        ring->inside_multi_slot = more; /* what follows is no frame of its own */
+        counters->received_frames++;
         drop(ingress, FP_DROP_BAD_SLOT);
         return;
     }
     counters->received_bytes += length;
     if (more) {
+        ring->inside_multi_slot = inside || length > 0;
         return;
     }
+    ring->inside_multi_slot = false;
+    counters->received_frames++;
     if (inside) {
         drop(ingress, FP_DROP_MULTI_SLOT);
         return;

@@ -44,6 +44,12 @@ int fp_interface_index(const char *name) {
     return result == 0 ? request.ifr_ifindex : result;
 }
 
+int fp_interface_mtu(const char *name) {
+    struct ifreq request = {0};
+    int result = interface_ioctl(name, SIOCGIFMTU, &request);
+    return result == 0 ? request.ifr_mtu : result;
+}
+
 int fp_interface_queues(const char *name) {
     struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
     struct ifreq request = {.ifr_data = (void *)&channels};

@@ -10,6 +10,8 @@ enum { FP_DRIVER_BYTES = 33 /* ethtool's 32 and a NUL */ };
 int fp_interface_index(const char *name);
 /* Receive queues in use; 1 where the driver has no channels. Or a negative code. */
 int fp_interface_queues(const char *name);
+/* Bytes of the largest IP packet, or a negative code. */
+int fp_interface_mtu(const char *name);
 /* The driver's name ("e1000", "veth") and the device's bus address ("0000:00:03.0", often empty).
  * 0 or a negative code. */
 int fp_interface_driver(const char *name, char driver[FP_DRIVER_BYTES], char address[FP_DRIVER_BYTES]);

@@ -15,7 +15,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { FIRST_BUFFER = 2 /* 0 and 1 are the allocator's own */ };
+enum {
+    FIRST_BUFFER = 2,   /* 0 and 1 are the allocator's own */
+    FRAMING_BYTES = 26, /* Ethernet header, two tags and the FCS around an MTU */
+};
 
 struct netmap_port {
     struct fp_port port;
@@ -178,6 +181,23 @@ static int rings_open(struct netmap_port *netmap, uint64_t interface_at) {
     return 0;
 }
 
+/*
+ * Where the MTU fits one buffer, netmap has no frame spread over several (it checks just that when a port is
+ * registered), and NS_MOREFRAG must not be believed: its e1000e sets the flag on every whole frame (up to 2026 at
+ * least).
+ */
+static int frames_are_whole(struct netmap_port *netmap, const char *interface) {
+    int mtu = fp_interface_mtu(interface);
+    if (mtu < 0) {
+        return mtu;
+    }
+    for (uint32_t i = 0; i < netmap->port.info.rx_rings; i++) {
+        struct fp_ring *ring = &netmap->port.rx[i];
+        ring->whole_frames = (uint32_t)mtu + FRAMING_BYTES <= ring->buffer_bytes;
+    }
+    return 0;
+}
+
 static int memory_map(struct netmap_port *netmap, const struct nmreq_register *body) {
     void *memory = mmap(NULL, body->nr_memsize, PROT_READ | PROT_WRITE, MAP_SHARED, netmap->fd, 0);
     if (memory == MAP_FAILED) {
@@ -226,7 +246,7 @@ static int netmap_setup(struct netmap_port *netmap, const struct fp_spec *spec, 
     if (result == 0 && ifindex > 0 && !spec->host_rings) {
         /* After registering, which resets the device and its address filter (netmap issue 417). */
         netmap->promiscuous = fp_interface_hold_promiscuous(ifindex);
-        result = netmap->promiscuous < 0 ? netmap->promiscuous : 0;
+        result = netmap->promiscuous < 0 ? netmap->promiscuous : frames_are_whole(netmap, spec->interface);
     }
     return result;
 }

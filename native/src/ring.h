@@ -18,7 +18,8 @@ struct fp_ring {
     uint32_t first_buffer;  /* indices below are not ours (netmap keeps 0 and 1) */
     uint32_t buffer_count;  /* indices from here on do not exist */
     uint64_t offset_mask;   /* bits of slot.ptr that say where the frame starts */
-    bool inside_multi_slot; /* receive: the last slot seen had NS_MOREFRAG */
+    bool whole_frames;      /* receive: every slot is a frame, NS_MOREFRAG says nothing */
+    bool inside_multi_slot; /* receive: slots before this one hold the beginning of its frame */
 };
 
 static inline uint32_t fp_ring_next(const struct fp_ring *ring, uint32_t slot) {

@@ -170,6 +170,56 @@ static void hostile_slots_are_counted(void) {
     rig_close(&rig);
 }
 
+static void slots_without_bytes_add_nothing(void) {
+    struct rig rig;
+    rig_open(&rig, 2, 64, 0, FP_WAIT_BUSY);
+    rig_route(&rig, &media, 0, 1 << 1, 0);
+    rig_publish(&rig);
+    struct netmap_slot *slots = rig.ports[0]->rx[0].shared->slot;
+    for (unsigned i = 0; i < 6; i++) {
+        inject(&rig, 0, &media);
+    }
+    slots[0].len = 0;
+    slots[0].flags = NS_MOREFRAG; /* 0 and 1: a frame that lies in 1 */
+    slots[2].flags = NS_MOREFRAG; /* 2, 3 and 4: a frame over two slots */
+    slots[3].flags = NS_MOREFRAG;
+    slots[3].len = 0;
+    CHECK_EQ(fp_worker_turn(rig.worker), 6);
+    struct fp_port_counters in = rig_counters(&rig, 0);
+    CHECK_EQ(in.received_frames, 3);
+    CHECK_EQ(in.forwarded_frames, 2);
+    CHECK_EQ(in.dropped_frames[FP_DROP_MULTI_SLOT], 1);
+    expect(&rig, 1, &media);
+    expect(&rig, 1, &media);
+    expect_nothing(&rig, 1);
+    rig_check_balance(&rig);
+    rig_close(&rig);
+}
+
+/* As netmap's e1000e hands frames over: the flag on every one, and one slot without bytes. */
+static void flags_of_whole_frames_say_nothing(void) {
+    struct rig rig;
+    rig_open(&rig, 2, 64, 0, FP_WAIT_BUSY);
+    rig_route(&rig, &media, 0, 1 << 1, 0);
+    rig_publish(&rig);
+    struct netmap_slot *slots = rig.ports[0]->rx[0].shared->slot;
+    rig.ports[0]->rx[0].whole_frames = true;
+    for (unsigned i = 0; i < 4; i++) {
+        inject(&rig, 0, &media);
+        slots[i].flags = i == 2 ? 0 : NS_MOREFRAG;
+    }
+    slots[2].len = 0;
+    CHECK_EQ(fp_worker_turn(rig.worker), 4);
+    CHECK_EQ(rig_counters(&rig, 0).received_frames, 3);
+    CHECK_EQ(rig_counters(&rig, 0).forwarded_frames, 3);
+    for (unsigned i = 0; i < 3; i++) {
+        expect(&rig, 1, &media);
+    }
+    expect_nothing(&rig, 1);
+    rig_check_balance(&rig);
+    rig_close(&rig);
+}
+
 static void generation_changes_between_bursts(void) {
     struct rig rig;
     uint8_t digest[FP_DIGEST_BYTES] = {9};
@@ -264,6 +314,8 @@ int main(void) {
     RUN(fan_out_copies_all_but_one);
     RUN(full_ring_drops_and_never_waits);
     RUN(hostile_slots_are_counted);
+    RUN(slots_without_bytes_add_nothing);
+    RUN(flags_of_whole_frames_say_nothing);
     RUN(generation_changes_between_bursts);
     RUN(bursts_are_bounded_and_in_order);
     RUN(doors_refuse_what_does_not_fit);

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * netmap: and vale ports with the real module: needs root and a loaded netmap.ko, skips loudly without. Pipes and VALE
+ * ports are always tested; interfaces where four are named:
+ *
+ *   test_netmap SENDER INGRESS EGRESS RECEIVER [STOCK]   (cabled SENDER ~ INGRESS and EGRESS ~ RECEIVER)
+ *
+ * INGRESS and EGRESS must have netmap drivers, STOCK (a dummy interface will do) must have none.
+ */
+#include "check.h"
+#include "port.h"
+#include "wire.h"
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { SKIPPED = 77, FRAMES = 100000, FEW_FRAMES = 20000, WINDOW = 100 };
+
+static char **nics;
+
+static struct fp_port *end_open(const char *spec) {
+    struct fp_port_config config = {0};
+    struct fp_port *port = NULL;
+    (void)snprintf(config.spec, sizeof config.spec, "%s", spec);
+    CHECK_EQ(fp_port_open(&config, NULL, &port), 0);
+    return port;
+}
+
+static int end_send(struct fp_port *end, const uint8_t *frame, uint32_t length) {
+    const struct fp_ring *ring = &end->tx[0];
+    if (fp_ring_space(ring) == 0) {
+        return 0;
+    }
+    struct netmap_slot *slot = &ring->shared->slot[ring->shared->head];
+    memcpy(fp_ring_buffer(ring, slot->buf_idx), frame, length);
+    slot->len = (uint16_t)length;
+    fp_ring_advance(ring, fp_ring_next(ring, ring->shared->head));
+    return 1;
+}
+
+/* Takes what has arrived; the last four bytes count up. */
+static uint32_t end_take(struct fp_port *end, const uint8_t *wanted, uint32_t length, uint32_t next) {
+    const struct fp_ring *ring = &end->rx[0];
+    CHECK_EQ(end->ops->rx_sync(end), 0);
+    for (; fp_ring_space(ring) > 0; fp_ring_advance(ring, fp_ring_next(ring, ring->shared->head))) {
+        const struct netmap_slot *slot = &ring->shared->slot[ring->shared->head];
+        const uint8_t *seen = fp_ring_buffer(ring, slot->buf_idx);
+        uint32_t number = 0;
+        CHECK_EQ(slot->len, length);
+        memcpy(&number, seen + length - sizeof number, sizeof number);
+        CHECK_EQ(number, next);
+        CHECK(memcmp(seen, wanted, length - sizeof number) == 0);
+        next++;
+    }
+    return next;
+}
+
+static void exchange(const char *what, const char *from, const char *to) {
+    uint8_t frame[FRAME_ROOM];
+    uint32_t length = frame_build(&media, frame);
+    struct fp_port *sender = end_open(from);
+    struct fp_port *receiver = end_open(to);
+    uint32_t sent = 0;
+    uint32_t arrived = 0;
+    CHECK_EQ(sender->info.adapter, FP_ADAPTER_VIRTUAL);
+    while (arrived < FRAMES) {
+        for (; sent < FRAMES && sent < arrived + WINDOW; sent++) {
+            memcpy(frame + length - sizeof sent, &sent, sizeof sent);
+            if (!end_send(sender, frame, length)) {
+                break;
+            }
+        }
+        CHECK_EQ(sender->ops->tx_sync(sender), 0);
+        arrived = end_take(receiver, frame, length, arrived);
+    }
+    (void)printf("%s: %u frames of %u bytes in order\n", what, arrived, length);
+    fp_port_close(sender);
+    fp_port_close(receiver);
+}
+
+/* Pipes of one parent share its memory: frames move by swapping. */
+static void pipes_of_one_parent(void) {
+    static const char *const specs[2] = {"netmap:fpa}1", "netmap:fpa{2"};
+    struct wire_appliance appliance;
+    wire_appliance_open(&appliance, specs, 0, 64);
+    CHECK_EQ(wire_info(&appliance, 0).region, wire_info(&appliance, 1).region);
+    exchange("pipes", "netmap:fpa{1", "netmap:fpa}2");
+    CHECK_EQ(wire_counters(&appliance, 0).forwarded_frames, FRAMES);
+    CHECK_EQ(wire_counters(&appliance, 1).swapped_frames, FRAMES);
+    wire_appliance_close(&appliance);
+}
+
+/* VALE ports have memory of their own: frames are copied. */
+static void vale_ports(void) {
+    static const char *const specs[2] = {"vale7:in", "vale8:out"};
+    struct wire_appliance appliance;
+    wire_appliance_open(&appliance, specs, 0, 64);
+    CHECK(wire_info(&appliance, 0).region != wire_info(&appliance, 1).region);
+    CHECK_EQ(wire_info(&appliance, 0).adapter, FP_ADAPTER_VIRTUAL);
+    exchange("VALE", "vale7:sender", "vale8:receiver");
+    CHECK_EQ(wire_counters(&appliance, 1).copied_frames, FRAMES);
+    wire_appliance_close(&appliance);
+}
+
+static void refusals(void) {
+    CHECK_EQ(wire_try_open("netmap:nowhere", 0, 64, 256), FP_E_NO_DEVICE);
+    CHECK_EQ(wire_try_open("netmap:lo", 0, 64, 256), FP_E_NOT_NATIVE);
+}
+
+static void native_interfaces(void) {
+    char specs[2][FP_NAME_BYTES];
+    (void)snprintf(specs[0], sizeof specs[0], "netmap:%s", nics[2]);
+    (void)snprintf(specs[1], sizeof specs[1], "netmap:%s", nics[3]);
+    const char *const texts[2] = {specs[0], specs[1]};
+    struct wire_appliance appliance;
+    wire_appliance_open(&appliance, texts, 0, 64);
+    CHECK_EQ(wire_info(&appliance, 0).adapter, FP_ADAPTER_NATIVE);
+    CHECK_EQ(wire_info(&appliance, 1).adapter, FP_ADAPTER_NATIVE);
+    CHECK_EQ(wire_try_open(specs[0], 0, 64, 256), FP_E_BUSY);
+    (void)sleep(4); /* the link comes back after the driver's reset */
+    wire_exchange("native interfaces", nics[1], nics[4], FEW_FRAMES, WINDOW);
+    CHECK_EQ(wire_counters(&appliance, 1).transmitted_frames, FEW_FRAMES);
+    (void)printf("swapped %llu, copied %llu\n", (unsigned long long)wire_counters(&appliance, 1).swapped_frames,
+                 (unsigned long long)wire_counters(&appliance, 1).copied_frames);
+    wire_appliance_close(&appliance);
+}
+
+/* A driver without netmap: refused, and reported as emulated where that was allowed. */
+static void stock_driver(void) {
+    struct fp_port_config config = {.flags = FP_OPEN_ALLOW_EMULATED};
+    struct fp_port *port = NULL;
+    (void)snprintf(config.spec, sizeof config.spec, "netmap:%s", nics[5]);
+    CHECK_EQ(wire_try_open(config.spec, 0, 64, 256), FP_E_NOT_NATIVE);
+    CHECK_EQ(fp_port_open(&config, NULL, &port), 0);
+    CHECK_EQ(port->info.adapter, FP_ADAPTER_EMULATED);
+    CHECK_EQ(port->ops->rx_sync(port), 0);
+    CHECK_EQ(port->ops->tx_sync(port), 0);
+    fp_port_close(port);
+}
+
+int main(int argc, char **argv) {
+    if (geteuid() != 0 || access("/dev/netmap", R_OK | W_OK) != 0) {
+        (void)printf("SKIPPED: %s; load netmap.ko (make lab does it in a guest) to test netmap: ports\n",
+                     strerror(errno));
+        return SKIPPED;
+    }
+    nics = argv;
+    RUN(refusals);
+    RUN(pipes_of_one_parent);
+    RUN(vale_ports);
+    if (argc >= 5) {
+        RUN(native_interfaces);
+    } else {
+        (void)printf("SKIPPED: native interfaces; name four: SENDER INGRESS EGRESS RECEIVER\n");
+    }
+    if (argc == 6) {
+        RUN(stock_driver);
+    } else {
+        (void)printf("SKIPPED: a stock driver; name one behind the four\n");
+    }
+    return 0;
+}

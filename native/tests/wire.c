@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wire.h"
+#include "check.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+const struct frame_shape media = {.group = 7, .udp_port = 6000, .payload_bytes = 1362};
+
+static void *run_loop(void *argument) {
+    const struct wire_appliance *appliance = argument;
+    CHECK_EQ(fp_worker_run(appliance->worker), 0);
+    return NULL;
+}
+
+void wire_appliance_open(struct wire_appliance *appliance, const char *const specs[2], uint32_t flags,
+                         uint32_t ring_slots) {
+    struct fp_table *table = NULL;
+    struct fp_route route = {.key = frame_key(&media), .outputs = {1}, .output_count = 1};
+    uint8_t digest[FP_DIGEST_BYTES] = {0};
+    (void)snprintf(appliance->path, sizeof appliance->path, "/dev/shm/fp-test-wire-%d", (int)getpid());
+    CHECK_EQ(fp_state_create(appliance->path, &appliance->state), 0);
+    CHECK_EQ(fp_worker_create(appliance->state, FP_WAIT_ADAPTIVE, &appliance->worker), 0);
+    CHECK_EQ(fp_region_create(4 * ring_slots, 2048, &appliance->region), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        struct fp_port_config config = {.flags = flags, .ring_slots = ring_slots};
+        (void)snprintf(config.spec, sizeof config.spec, "%s", specs[i]);
+        CHECK_EQ(fp_port_open(&config, appliance->region, &appliance->ports[i]), 0);
+        CHECK_EQ(fp_worker_add_port(appliance->worker, appliance->ports[i], specs[i]), 0);
+    }
+    CHECK_EQ(fp_table_create(1, &table), 0);
+    CHECK_EQ(fp_table_add(table, &route), 0);
+    CHECK_EQ(fp_state_publish(appliance->state, table, 1, digest), 0);
+    fp_table_destroy(table);
+    CHECK_EQ(pthread_create(&appliance->loop, NULL, run_loop, appliance), 0);
+}
+
+void wire_appliance_close(struct wire_appliance *appliance) {
+    fp_state_request_stop(appliance->state);
+    CHECK_EQ(pthread_join(appliance->loop, NULL), 0);
+    fp_worker_destroy(appliance->worker);
+    for (unsigned i = 0; i < 2; i++) {
+        fp_port_close(appliance->ports[i]);
+    }
+    fp_region_destroy(appliance->region);
+    fp_state_close(appliance->state);
+    CHECK_EQ(unlink(appliance->path), 0);
+}
+
+struct fp_port_counters wire_counters(const struct wire_appliance *appliance, uint32_t port) {
+    struct fp_port_counters counters;
+    CHECK_EQ(fp_state_read_port(appliance->state, port, &counters), 0);
+    return counters;
+}
+
+struct fp_port_info wire_info(const struct wire_appliance *appliance, uint32_t port) {
+    struct fp_port_info info;
+    CHECK_EQ(fp_state_read_port_info(appliance->state, port, &info), 0);
+    return info;
+}
+
+static int packet_socket(const char *interface) {
+    struct timeval limit = {.tv_sec = 10};
+    int room = 64 << 20;
+    int index = (int)if_nametoindex(interface);
+    struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = index};
+    struct packet_mreq promiscuous = {.mr_ifindex = index, .mr_type = PACKET_MR_PROMISC};
+    int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+    CHECK(fd >= 0);
+    CHECK_EQ(setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room), 0);
+    CHECK_EQ(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit), 0);
+    CHECK_EQ(setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &promiscuous, sizeof promiscuous), 0);
+    CHECK_EQ(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    return fd;
+}
+
+/* The next frame of ours: the kernel talks on its interfaces too. */
+static void receive_next(int receiver, const uint8_t *wanted, uint32_t length, uint32_t number) {
+    uint8_t seen[FRAME_ROOM];
+    uint32_t got_number = 0;
+    ssize_t got = -1;
+    do {
+        got = recv(receiver, seen, sizeof seen, 0);
+        CHECK(got > 0);
+    } while (memcmp(seen, wanted, 12) != 0);
+    CHECK_EQ(got, length);
+    memcpy(&got_number, seen + length - sizeof got_number, sizeof got_number);
+    CHECK_EQ(got_number, number);
+    CHECK(memcmp(seen, wanted, length - sizeof got_number) == 0);
+}
+
+static double seconds(void) {
+    struct timespec now;
+    CHECK_EQ(clock_gettime(CLOCK_MONOTONIC, &now), 0);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+void wire_exchange(const char *what, const char *from, const char *to, uint32_t frames, uint32_t window) {
+    uint8_t frame[FRAME_ROOM];
+    uint32_t length = frame_build(&media, frame);
+    int sender = packet_socket(from);
+    int receiver = packet_socket(to);
+    uint32_t sent = 0;
+    double start = seconds();
+    for (uint32_t arrived = 0; arrived < frames; arrived++) {
+        for (; sent < frames && sent < arrived + window; sent++) {
+            memcpy(frame + length - sizeof sent, &sent, sizeof sent);
+            CHECK_EQ(send(sender, frame, length, 0), length);
+        }
+        receive_next(receiver, frame, length, arrived);
+    }
+    double took = seconds() - start;
+    (void)printf("%s: %u frames of %u bytes in order, %.0f frames/s\n", what, frames, length, frames / took);
+    close(sender);
+    close(receiver);
+}
+
+int wire_try_open(const char *spec, uint32_t flags, uint32_t ring_slots, uint32_t buffers) {
+    struct fp_port_config config = {.flags = flags, .ring_slots = ring_slots};
+    struct fp_region *region = NULL;
+    struct fp_port *port = NULL;
+    (void)snprintf(config.spec, sizeof config.spec, "%s", spec);
+    CHECK_EQ(fp_region_create(buffers, 2048, &region), 0);
+    int result = fp_port_open(&config, region, &port);
+    int saved = errno;
+    fp_port_close(port);
+    fp_region_destroy(region);
+    errno = saved;
+    return result;
+}
