@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab_net import LabNet, Namespace
+from lab_net import LabNet, Namespace, Niceness, favour
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS_DIR_VARIABLE = "MEDIA_TOOLS_DIR"
@@ -66,7 +66,7 @@ def find_tool(name: str) -> str:
 class MediaProcess:
     """A running tool. `progress` is the newest line it printed, {} before the first."""
 
-    def __init__(self, command: Sequence[str], cpu: int | None = None) -> None:
+    def __init__(self, command: Sequence[str], niceness: Niceness, cpu: int | None = None) -> None:
         self.progress: Report = {}
         self._report: Report | None = None
         self._ready = threading.Event()
@@ -74,6 +74,7 @@ class MediaProcess:
         self._process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
         )
+        favour(self._process.pid, niceness)
         if cpu is not None:
             os.sched_setaffinity(self._process.pid, {cpu})
         self._reader = threading.Thread(target=self._read_lines, daemon=True)
@@ -155,9 +156,9 @@ def start_sender(
     cpu: int | None = None,
 ) -> MediaProcess:
     """Start sending `source` out of `interface`; speed 1 is real time, 0 as fast as it goes."""
-    options = ["--interface", interface, "--speed", str(speed), "--report-interval", "0.25"]
+    options = ["--interface", interface, "--speed", str(speed), "--report-interval", "0.1"]
     command = [find_tool("media-send"), *options, *source.arguments()]
-    return MediaProcess(net.command(namespace, command), cpu)
+    return MediaProcess(net.command(namespace, command), Niceness.SENDER, cpu)
 
 
 def start_receiver(
@@ -173,6 +174,6 @@ def start_receiver(
     if expect:
         options.append("--expect-all")
     command = [find_tool("media-receive"), *options, *source.arguments()]
-    process = MediaProcess(net.command(namespace, command))
+    process = MediaProcess(net.command(namespace, command), Niceness.WITNESS)
     process.wait_ready()
     return process
