@@ -71,10 +71,10 @@ class Activation:
         _log.info("generation %d is active, from %s", generation, staged.file)
 
     def publish_active(self) -> None:
-        """Give running workers the active table, under a new generation where one of them has another."""
+        """Give running workers the active table, under a new generation where one has seen this number."""
         assert self.active is not None
         loaded, record = self.active.loaded, self.active.record
-        if self._workers.find_stale(record.generation, loaded.digest):
+        if self._workers.find_ahead(record.generation, loaded.digest):
             generation = self._next_generation()
             _log.warning("generation %d is published again as %d", record.generation, generation)
             record = record.model_copy(update={"generation": generation})
@@ -130,8 +130,8 @@ class Activation:
         if previous is None or self._workers.cancelled.is_set():
             self.abandon()
             return
-        stale = self._workers.find_stale(previous.record.generation, previous.loaded.digest)
-        generation = self._next_generation() if stale else previous.record.generation
+        ahead = self._workers.find_ahead(previous.record.generation, previous.loaded.digest)
+        generation = self._next_generation() if ahead else previous.record.generation
         try:
             self._install(previous.loaded, generation)
         except ApplianceError as error:

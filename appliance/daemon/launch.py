@@ -144,10 +144,17 @@ def read_failure(files: WorkerFiles, status: int | None = None) -> ApplianceErro
         left = json.loads(files.error.read_text())
         return build_error(int(left["exit_code"]), str(left["message"]))
     except (OSError, ValueError, KeyError, TypeError):
-        how = "ended" if status is None else f"exit status {status}" if status >= 0 else f"signal {-status}"
         said = _read_log_tail(files)
-        text = f"worker {files.name}: {how}" + (f"; its last words: {said}" if said else "")
+        text = f"worker {files.name}: {_render_end(status)}" + (f"; its last words: {said}" if said else "")
         return WorkerError(files.name, text)
+
+
+def _render_end(status: int | None) -> str:
+    if status is None:
+        return "ended"
+    if status >= 0:
+        return f"ended with exit status {status}"
+    return f"killed by signal {-status} ({signal.strsignal(-status)})"
 
 
 def _read_log_tail(files: WorkerFiles) -> str:

@@ -142,9 +142,14 @@ class Supervisor:
                 publish_table(worker.name, worker.state, table, generation, loaded.digest, worker.is_running)
         return counters
 
-    def find_stale(self, generation: int, digest: str) -> list[str]:
-        """The running workers that do not use this generation of this configuration."""
-        return [name for name, worker in self.running.items() if _is_stale(worker, generation, digest)]
+    def find_ahead(self, generation: int, digest: str) -> list[str]:
+        """The running workers that were offered this generation, or a later one, of another configuration."""
+        return [
+            name
+            for name, worker in self.running.items()
+            if (seen := worker.state.read_worker()).published >= generation
+            and (seen.published, seen.digest.hex()) != (generation, digest)
+        ]
 
     def find_newest_generation(self) -> int:
         """The highest generation any running worker was offered; 0 where there is none."""
