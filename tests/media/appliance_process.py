@@ -80,7 +80,9 @@ class ApplianceProcess:
     def apply(self, text: str, *options: str) -> subprocess.CompletedProcess[str]:
         """Write the configuration and `appliance apply` it."""
         self.config.write_text(text)
-        return self.run("apply", str(self.config), *options)
+        done = self.run("apply", str(self.config), *options)
+        favour_workers(self.fetch_status())  # it may have started others
+        return done
 
     # ---- its life
 
@@ -151,8 +153,7 @@ class ApplianceProcess:
         while time.monotonic() < end_s:
             document = self.fetch_status()
             if document is not None and condition(document):
-                for worker in document["workers"]:
-                    favour(worker["pid"], Niceness.APPLIANCE)
+                favour_workers(document)
                 return document
             if self.exit_code is not None:
                 raise ApplianceProcessError(f"appliance run ended with {self.exit_code}: {self.output()}")
@@ -180,6 +181,12 @@ class ApplianceProcess:
             "APPLIANCE_RUNTIME_DIR": str(self.runtime_dir),
             "APPLIANCE_STATE_DIR": str(self.state_dir),
         }
+
+
+def favour_workers(document: Document | None) -> None:
+    """Let the workers of a status document go before everything else on a busy machine."""
+    for worker in document["workers"] if document is not None else []:
+        favour(int(worker["pid"]), Niceness.APPLIANCE)
 
 
 def _forwards(document: Document) -> bool:
