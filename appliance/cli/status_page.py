@@ -115,15 +115,17 @@ def _render_device(port: PortRecord) -> str:
 
 def _build_drops(document: StatusDocument) -> Iterator[Block]:
     for port in document.ports:
-        reasons = [f"{reason} {_group(frames)}" for reason, frames in port.dropped_frames.items() if frames]
+        reasons = [
+            f"dropped {reason} {_group(frames)}" for reason, frames in port.dropped_frames.items() if frames
+        ]
         if port.tx_full_frames:
-            reasons.append(f"copies that found its TX ring full {_group(port.tx_full_frames)}")
+            reasons.append(f"TX ring full for {_group(port.tx_full_frames)} copies")
         if port.tx_too_long_frames:
-            reasons.append(f"copies too long for it {_group(port.tx_too_long_frames)}")
+            reasons.append(f"too long {_group(port.tx_too_long_frames)} copies")
         if port.sync_errors:
             reasons.append(f"sync errors {_group(port.sync_errors)}")
         if reasons:
-            yield Line(f"{port.name} dropped: {', '.join(reasons)}")
+            yield Line(f"{port.name}: {', '.join(reasons)}")
 
 
 def _build_routes(

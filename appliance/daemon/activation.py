@@ -97,8 +97,7 @@ class Activation:
 
     def abandon(self) -> None:
         """Stop every worker and leave nothing behind."""
-        for name in list(self._workers.running):
-            self._workers.stop(name)
+        self._workers.stop_all()
         self._workers.forget_all()
 
     def _install(self, target: Loaded, generation: int) -> None:

@@ -183,8 +183,7 @@ class Coordinator:
         """Stop every worker; returns the final account."""
         self._watch.stop()
         with self._lock:
-            for name in list(self._workers.running):
-                self._workers.stop(name)
+            self._workers.stop_all()
             final = self.observe()
             self._workers.forget_all()
             return final

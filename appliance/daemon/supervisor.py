@@ -77,6 +77,13 @@ class Supervisor:
         self.running[worker.name] = worker
         self._watch.add(worker.name, worker.process)
 
+    def stop_all(self) -> None:
+        """Stop every worker; they flush and close at the same time."""
+        for worker in self.running.values():
+            worker.state.request_stop()
+        for name in list(self.running):
+            self.stop(name)
+
     def stop(self, name: str) -> None:
         """Stop a worker: it flushes its rings, closes its ports. Its folder stays for the final account."""
         worker = self.running.pop(name)
@@ -113,7 +120,11 @@ class Supervisor:
     def take_ended(self, name: str) -> tuple[RunningWorker, ApplianceError] | None:
         """A worker that ended by itself, with its reason; None where it was stopped or replaced meanwhile."""
         worker = self.running.get(name)
-        if worker is None or worker.is_running():
+        if worker is None:
+            return None
+        if worker.is_running():
+            # The report was about its predecessor, whose name (or even descriptor) it has: watch on.
+            self._watch.add(name, worker.process)
             return None
         del self.running[name]
         status = worker.process.reap()
