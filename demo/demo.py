@@ -76,7 +76,12 @@ def print_verdict(states: list[PhaseState], console: Console) -> bool:
     passed = not any(state.problems for state in states)
     sign = "=" if received == forwarded else "≠"
     outcome = "no frame lost, duplicated, reordered, changed or astray" if passed else "FAULTS, see above"
-    console.print(f"received {received:,} {sign} forwarded {forwarded:,}: {outcome}", style="bold")
+    console.print(
+        f"received {received:,} {sign} forwarded {forwarded:,}: {outcome}",
+        style="bold",
+        highlight=False,
+        soft_wrap=True,
+    )
     return passed
 
 

@@ -229,9 +229,13 @@ int main(int count, char **arguments) {
         print_usage(parsed > 0 ? stdout : stderr);
         return parsed > 0 ? 0 : 2;
     }
-    if (source_open(&options.source, &source, error) != 0 ||
-        expectation_open(&source, options.filters, options.count_filters, &expectation, error) != 0) {
+    if (source_open(&options.source, &source, error) != 0) {
         (void)fprintf(stderr, "media-receive: %s\n", error);
+        return 2;
+    }
+    if (expectation_open(&source, options.filters, options.count_filters, &expectation, error) != 0) {
+        (void)fprintf(stderr, "media-receive: %s\n", error);
+        source_close(&source);
         return 2;
     }
     sigaction(SIGINT, &action, NULL);
