@@ -33,7 +33,7 @@ SLIP_WORTH_A_WORD_S = 0.1
 
 
 def raise_interrupt(number: int, _frame: object) -> NoReturn:
-    """SIGTERM ends the demo as Ctrl-C does: through the blocks that clean up."""
+    """A signal ends the demo as Ctrl-C does: through the blocks that clean up."""
     raise KeyboardInterrupt(signal.strsignal(number))
 
 
@@ -103,7 +103,8 @@ def main(
     if reason is not None:
         console.print(f"demo: {reason}", style="red")
         raise typer.Exit(1)
-    signal.signal(signal.SIGTERM, raise_interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):  # SIGHUP: the terminal was closed
+        signal.signal(number, raise_interrupt)
     try:
         folder = choose_captures(captures, video_format, console)
         phases = plan_phases(folder, video_format or DEFAULT_FORMAT, seconds)

@@ -104,7 +104,7 @@ def test_without_captures_it_says_so(tmp_path: Path) -> None:
     assert f"no captures in {tmp_path}: generated media only" in text
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupted_it_leaves_nothing(number: signal.Signals) -> None:
     process, reading = start_demo("--format", "1080p50", "--seconds", "60", "--speed", "0.1")
     wait_for_text(reading, b"sent ")

@@ -10,15 +10,17 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from lab_net import LabNet, Namespace, Niceness, favour
 
-ROOT = Path(__file__).resolve().parents[2]
+EDITABLE = Path(__file__).resolve().parents[2] / "build" / "editable"
 TOOLS_DIR_VARIABLE = "MEDIA_TOOLS_DIR"
 
 Report = dict[str, Any]
@@ -54,10 +56,22 @@ class MediaSource:
         return ["--format", str(self.format), "--seconds", str(self.seconds), *flow, *tags]
 
 
+@cache
+def rebuild_tools() -> Path:
+    """Bring the editable build's tools up to date, as importing the package does for the extension; their folder."""
+    targets = [f"native/tools/{name}" for name in ("media-send", "media-receive")]
+    ninja = Path(sys.executable).parent / "ninja"
+    if ninja.exists() and (EDITABLE / "build.ninja").exists():
+        done = subprocess.run([ninja, "-C", EDITABLE, *targets], check=False, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise MediaToolError(f"ninja -C {EDITABLE}: {done.stdout[-2000:]}{done.stderr}")
+    return EDITABLE / "native" / "tools"
+
+
 def find_tool(name: str) -> str:
     """Path of a built tool, from MEDIA_TOOLS_DIR or the editable build; MediaToolError where it is not."""
     folder = os.environ.get(TOOLS_DIR_VARIABLE)
-    path = Path(folder) / name if folder else ROOT / "build" / "editable" / "native" / "tools" / name
+    path = Path(folder) / name if folder else rebuild_tools() / name
     if not path.is_file():
         raise MediaToolError(f"{path} does not exist; run make setup, or set {TOOLS_DIR_VARIABLE}")
     return str(path)
