@@ -13,7 +13,7 @@ from pathlib import Path
 from appliance.config.load import Loaded
 from appliance.config.schema import Config
 from appliance.config.worker_spec import WorkerSpec, list_worker_files, worker_files
-from appliance.daemon.adopt import adopt_worker
+from appliance.daemon.adopt import adopt_worker, is_held, read_lock_pid
 from appliance.daemon.counters import ReadBase, RouteCounter, WorkerCounters, assign_counters
 from appliance.daemon.interfaces import apply_settings, restore_settings
 from appliance.daemon.launch import (
@@ -26,7 +26,7 @@ from appliance.daemon.launch import (
 )
 from appliance.daemon.publish import build_table, publish_table, read_port_indices
 from appliance.daemon.watch import Watch
-from appliance.errors import ApplianceError
+from appliance.errors import ApplianceError, WorkerError
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +63,13 @@ class Supervisor:
     def start(self, spec: WorkerSpec) -> RunningWorker:
         """Set the interfaces and start a worker. On failure all is as before and nothing is left."""
         files = worker_files(self._runtime_dir, spec.name)
+        if is_held(files):
+            # Not ours to clear away: its folder is how it is found.
+            pid = read_lock_pid(files) or "unknown"
+            raise WorkerError(
+                spec.name,
+                f"worker {spec.name}: process {pid} holds {files.folder} still; stop it: `kill {pid}`",
+            )
         try:
             self._kept_settings[spec.name] = apply_settings(files, spec)
             worker = start_worker(self._runtime_dir, spec, self.cancelled)

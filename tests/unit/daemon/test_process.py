@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The daemon as a process: apply, refuse, die, be taken over, hand over, end."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -174,6 +175,60 @@ def test_take_over_publishes_again_what_the_worker_has_not(
     assert document["problems"] == []
     assert document["generation"]["active"] == document["workers"][0]["generation"] == 3
     assert document["generation"]["digest"] == hashlib.sha256(texts["base"].encode()).hexdigest()
+
+
+def test_killed_in_the_middle_of_the_first_start(appliance: "Appliance") -> None:
+    """The worker is on its way, nothing is committed yet: the next daemon starts over, with one worker."""
+    lock = appliance.runtime / "workers" / "main" / "spawn.lock"
+    appliance.launch()
+    appliance.wait_until(lock.exists, "starting a worker")
+    appliance.end(signal.SIGKILL)
+    document = appliance.start()
+    assert (document["problems"], document["generation"]["active"]) == ([], 1)
+    workers = [
+        path
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if str(appliance.runtime).encode() in read_bytes(path) and b"appliance.worker" in read_bytes(path)
+    ]
+    assert [int(path.parent.name) for path in workers] == [document["workers"][0]["pid"]]
+
+
+def read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""  # ended meanwhile
+
+
+def test_a_worker_that_is_down_does_not_hold_up_the_others(
+    appliance: "Appliance", texts: dict[str, str]
+) -> None:
+    """Its device was taken by somebody else; routes of the other worker still change."""
+    two = texts["base"].replace("ports:\n", "workers: [{name: main}, {name: other}]\nports:\n")
+    two = two.replace('"}', '", worker: main}')
+    two = two.replace("routes:\n", '  - {name: x, device: "memory:x", worker: other}\nroutes:\n')
+    appliance.config.write_text(two)
+    before = {worker["name"]: worker["pid"] for worker in appliance.start()["workers"]}
+    folder = appliance.runtime / "workers" / "other"
+    # Held by this test, a second worker of the name is refused: it cannot start.
+    with (folder / "lock").open() as held:
+        os.kill(before["other"], signal.SIGKILL)
+        fcntl.flock(held, fcntl.LOCK_EX)
+        appliance.wait_until(lambda: "holds" in appliance.output(), "trying in vain")
+        done = appliance.apply(two.replace("239.1.2.1", "239.1.2.3"))
+        assert done.returncode == 0, done.stderr
+        assert "changed: generation 2" in done.stdout
+        code, document = appliance.status()
+        assert code == 1
+        assert any(problem.startswith("worker other: ") for problem in document["problems"])
+        main = next(worker for worker in document["workers"] if worker["name"] == "main")
+        assert (main["pid"], main["generation"]) == (before["main"], 2)
+
+    def both_run() -> bool:
+        code, document = appliance.status()
+        return code == 0 and [worker["generation"] for worker in document["workers"]] == [2, 2]
+
+    appliance.wait_until(both_run, "whole again")
 
 
 def test_hand_over_for_an_upgrade(running: "Appliance") -> None:
