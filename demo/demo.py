@@ -19,7 +19,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "tests" / "media")]
 import typer  # noqa: E402
 from appliance_process import ApplianceProcessError  # noqa: E402
 from demo_plan import Phase, plan_phases  # noqa: E402
-from demo_run import PhaseState, open_lab, run_phase  # noqa: E402
+from demo_run import PhaseRun, PhaseState, open_lab  # noqa: E402
 from demo_table import DemoDisplay, render_table  # noqa: E402
 from lab_net import LabNetError, reason_not_available  # noqa: E402
 from media_tools import MediaToolError  # noqa: E402
@@ -28,10 +28,12 @@ from rich.console import Console  # noqa: E402
 CAPTURES = HERE.parent.parent / "shared" / "captures"
 DEFAULT_FORMAT = "1080p50"
 INTERRUPTED = 130
+REPORT_WIDTH = 120
+SLIP_WORTH_A_WORD_S = 0.1
 
 
 def raise_interrupt(number: int, _frame: object) -> NoReturn:
-    """SIGTERM ends the demo as Ctrl-C does: through the blocks that clean up."""
+    """A signal ends the demo as Ctrl-C does: through the blocks that clean up."""
     raise KeyboardInterrupt(signal.strsignal(number))
 
 
@@ -48,12 +50,13 @@ def choose_captures(folder: Path, video_format: str | None, console: Console) ->
 
 def run_phases(phases: list[Phase], speed: float, console: Console) -> list[PhaseState]:
     """Every phase through one appliance; its final account is printed."""
-    states = []
     with tempfile.TemporaryDirectory(prefix="sbypass-demo-") as folder:
         with open_lab(phases, Path(folder)) as lab, DemoDisplay(console) as display:
-            states = [run_phase(lab, phase, speed, display.look) for phase in phases]
+            states = [PhaseRun(lab, phase, speed).run(display.look) for phase in phases]
         console.print("final account, printed by the appliance on SIGTERM:", style="bold")
-        console.print(lab.appliance.output().strip(), soft_wrap=True, highlight=False, markup=False)
+        console.print(
+            lab.appliance.account.read_text().strip(), soft_wrap=True, highlight=False, markup=False
+        )
     return states
 
 
@@ -62,6 +65,9 @@ def print_verdict(states: list[PhaseState], console: Console) -> bool:
     if not console.is_terminal:
         console.print(render_table(states))
     for state in states:
+        if state.slipped_s > SLIP_WORTH_A_WORD_S:
+            text = f"{state.phase.name}: the sender fell {state.slipped_s:.1f} s behind real time; the machine is busy"
+            console.print(text, style="yellow", soft_wrap=True)
         for problem in state.problems:
             console.print(f"{state.phase.name}: {problem}", style="red", soft_wrap=True)
     received, forwarded = (
@@ -70,7 +76,12 @@ def print_verdict(states: list[PhaseState], console: Console) -> bool:
     passed = not any(state.problems for state in states)
     sign = "=" if received == forwarded else "≠"
     outcome = "no frame lost, duplicated, reordered, changed or astray" if passed else "FAULTS, see above"
-    console.print(f"received {received:,} {sign} forwarded {forwarded:,}: {outcome}", style="bold")
+    console.print(
+        f"received {received:,} {sign} forwarded {forwarded:,}: {outcome}",
+        style="bold",
+        highlight=False,
+        soft_wrap=True,
+    )
     return passed
 
 
@@ -86,11 +97,14 @@ def main(
 ) -> None:
     """Forward ST 2110 media through an appliance between network namespaces and check every frame."""
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=REPORT_WIDTH)
     reason = reason_not_available()
     if reason is not None:
         console.print(f"demo: {reason}", style="red")
         raise typer.Exit(1)
-    signal.signal(signal.SIGTERM, raise_interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):  # SIGHUP: the terminal was closed
+        signal.signal(number, raise_interrupt)
     try:
         folder = choose_captures(captures, video_format, console)
         phases = plan_phases(folder, video_format or DEFAULT_FORMAT, seconds)

@@ -18,7 +18,7 @@ LINE_INTERVAL_S = 1.0
 def render_table(states: list[PhaseState]) -> Table:
     """All phases so far, one row each; numbers are frames."""
     table = Table(title="frames, from the sender through the appliance to the receivers", title_style="bold")
-    table.add_column("source")
+    table.add_column("source", no_wrap=True)
     columns = ("kpps", "sent", "received", "forwarded", "dropped", *(f"out on {name}" for name in OUTPUTS))
     for column in columns:
         table.add_column(column, justify="right")

@@ -39,12 +39,28 @@ class Driver(_Strict):
         return self.source.endswith(".c")
 
 
+class Correction(_Strict):
+    """One line of our own in place of one line of netmap's; `data/corrections.toml` says what the fields mean."""
+
+    name: str = Field(pattern="^[a-z0-9-]+$")
+    driver: str = Field(pattern="^[a-z0-9_]+$")
+    file: str = Field(pattern="^LINUX/[a-z0-9_]+\\.h$")
+    file_sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    line: int = Field(ge=1)
+    text: str = Field(pattern="^[^\\n]+$")
+    why: str
+
+
 class _DriverFile(_Strict):
     driver: list[Driver]
 
 
+class _CorrectionFile(_Strict):
+    correction: list[Correction]
+
+
 def _load_toml(name: str) -> dict[str, Any]:
-    text = files("driver_builds").joinpath("data", name).read_text("utf-8")
+    text = (files("driver_builds") / "data" / name).read_text("utf-8")
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -68,6 +84,15 @@ def load_drivers() -> dict[str, Driver]:
     except ValidationError as error:
         raise ConfigError(f"driver_builds/data/drivers.toml: {error}") from error
     return {driver.name: driver for driver in drivers}
+
+
+@cache
+def load_corrections() -> tuple[Correction, ...]:
+    """The corrections of `data/corrections.toml`, in the file's order."""
+    try:
+        return tuple(_CorrectionFile.model_validate(_load_toml("corrections.toml")).correction)
+    except ValidationError as error:
+        raise ConfigError(f"driver_builds/data/corrections.toml: {error}") from error
 
 
 def select_drivers(names: Sequence[str]) -> tuple[Driver, ...]:

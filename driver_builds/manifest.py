@@ -72,7 +72,11 @@ class Patch(_Record):
 
 
 class Module(_Record):
-    """One built module. `imports` counts the symbols whose versions were compared with the kernel's."""
+    """One built module.
+
+    `imports` counts the symbols whose versions were compared with the kernel's; `corrections` names the entries
+    of `data/corrections.toml` it was built with.
+    """
 
     name: Name
     file: Name
@@ -82,6 +86,7 @@ class Module(_Record):
     depends: list[str]
     imports: int
     patch: Patch | None
+    corrections: list[str]
     baseline: Literal["built"] | None
 
 

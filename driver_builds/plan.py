@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from driver_builds.catalogue import Driver
+from driver_builds.catalogue import Correction, Driver
 from driver_builds.distributions import KernelPackages
 from driver_builds.errors import StageError
 from driver_builds.patches import select_patch
@@ -27,6 +27,7 @@ class Stage(StrEnum):
     PROBE = "probe"
     BASELINE = "baseline"
     PATCH = "patch"
+    CORRECT = "correct"
     BUILD = "build"
     INSPECT = "inspect"
     REUSE = "reuse"
@@ -66,6 +67,11 @@ class BuildInputs:
     patch_names: tuple[str, ...]
     probed: tuple[Driver, ...]
     drivers: tuple[Driver, ...]
+    corrections: tuple[Correction, ...] = ()
+
+    def get_corrections(self, driver: str) -> tuple[str, ...]:
+        """The names of the corrections `driver` is built with."""
+        return tuple(correction.name for correction in self.corrections if correction.driver == driver)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,11 @@ def build_key(inputs: BuildInputs, *subjects: str) -> str:
         "netmap": inputs.netmap_sha256,
         "subsystems": list(inputs.subsystems),
         "probed": [driver.model_dump(mode="json", exclude={"kinds"}) for driver in inputs.probed],
+        "corrections": [
+            correction.model_dump(mode="json", exclude={"why"})
+            for correction in inputs.corrections
+            if correction.driver in subjects
+        ],
         "subjects": sorted(subjects),
     }
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
@@ -118,7 +129,7 @@ def plan_build(inputs: BuildInputs, observed: Observed) -> BuildPlan:
         missing = [name for name in names if name not in observed.cached_modules]
         steps = list(_plan_sources(inputs)) if missing else []
         for name in names:
-            steps += _plan_module(name, patches.get(name), name in observed.cached_modules)
+            steps += _plan_module(inputs, name, patches.get(name), name in observed.cached_modules)
         why = (
             f"; what is there is not whole: {observed.artifacts_problem}"
             if observed.artifacts_problem
@@ -150,7 +161,7 @@ def _plan_sources(inputs: BuildInputs) -> Iterator[Step]:
     yield Step(Stage.UNPACK, inputs.packages.source.name, f"the sources of {len(inputs.probed)} drivers")
 
 
-def _plan_module(name: str, patch: str | None, cached: bool) -> Iterator[Step]:
+def _plan_module(inputs: BuildInputs, name: str, patch: str | None, cached: bool) -> Iterator[Step]:
     if cached:
         yield Step(Stage.REUSE, name, "built from the same inputs before")
         return
@@ -160,5 +171,7 @@ def _plan_module(name: str, patch: str | None, cached: bool) -> Iterator[Step]:
     else:
         yield Step(Stage.BASELINE, name, "the unpatched driver compiles")
         yield Step(Stage.PATCH, name, patch)
+        if corrections := inputs.get_corrections(name):
+            yield Step(Stage.CORRECT, name, ", ".join(corrections))
         yield Step(Stage.BUILD, name, f"{name}.ko")
     yield Step(Stage.INSPECT, name, "vermagic, depends, symbol versions")

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from driver_builds import store
-from driver_builds.catalogue import load_drivers, load_netmap_pin, select_drivers
+from driver_builds.catalogue import (
+    Correction,
+    load_corrections,
+    load_drivers,
+    load_netmap_pin,
+    select_drivers,
+)
 from driver_builds.compiler import read_compiler
 from driver_builds.distributions import KernelPackages, apt, remembered
 from driver_builds.errors import UsageError
@@ -18,6 +24,7 @@ from driver_builds.pipeline.context import BuildContext
 from driver_builds.pipeline.run import Report, apply_plan, work_folders
 from driver_builds.plan import NETMAP, BuildInputs, BuildPlan, Observed, build_key, plan_build
 from driver_builds.release import parse_release
+from driver_builds.tree_hash import hash_file
 from driver_builds.verify import find_artifact_problems
 
 Waiting = Callable[[Path], None]
@@ -74,6 +81,7 @@ def prepared(request: BuildRequest, waiting: Waiting) -> Iterator[Prepared]:
         patch_names=tree.read_patch_names(),
         probed=tuple(load_drivers().values()),
         drivers=drivers,
+        corrections=_find_corrections(tree),
     )
     folder = request.artifacts.absolute() / release.text
     with store.locked(folder, waiting=waiting):
@@ -93,6 +101,16 @@ def build(request: BuildRequest, report: Report, waiting: Waiting) -> BuildOutco
             context = BuildContext(ready.inputs, ready.tree, cache, ready.folder, work, logs, request.jobs)
             apply_plan(ready.plan, context, report)
         return BuildOutcome(context.changed, ready.folder, load_manifest(ready.folder))
+
+
+def _find_corrections(tree: NetmapTree) -> tuple[Correction, ...]:
+    """The corrections for files as this very tree has them."""
+
+    def is_for(correction: Correction) -> bool:
+        file = tree.path / correction.file
+        return file.is_file() and hash_file(file) == correction.file_sha256
+
+    return tuple(filter(is_for, load_corrections()))
 
 
 def _observe(inputs: BuildInputs, folder: Path, cache: Path) -> Observed:

@@ -25,8 +25,8 @@ def apply(
 ) -> None:
     """Make a configuration active.
 
-    A change of routes never restarts a worker and loses no frame. A change of workers or ports does, and is refused (exit 5)
-    without --allow-restart. A refusal leaves everything as it was.
+    A change of routes never restarts a worker and loses no frame. A change of workers or ports does, and is
+    refused (exit 5) without --allow-restart. A refusal leaves everything as it was.
     """
     text = load_text(config)
     with ControlClient(find_folders(runtime_dir, None).socket) as client:

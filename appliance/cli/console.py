@@ -64,9 +64,14 @@ def print_blocks(blocks: Sequence[Block]) -> None:
 
 
 def watch_blocks(build: Callable[[], Sequence[Block]], period_s: float) -> None:
-    """Show blocks anew every `period_s` until interrupted."""
+    """Show blocks anew every `period_s` until interrupted; on no terminal one page after the other."""
     console = Console(highlight=False)
-    with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
+    if not console.is_terminal:
+        while True:
+            print_blocks([*build(), Line("")])
+            sys.stdout.flush()
+            time.sleep(period_s)
+    with Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
             live.update(_render(build()), refresh=True)
             time.sleep(period_s)

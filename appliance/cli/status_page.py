@@ -8,7 +8,10 @@ from collections.abc import Iterator
 
 from appliance.cli.console import Block, Grid, Line, Tone
 from appliance.daemon.api import StatusDocument
-from appliance.telemetry import PortRecord, WorkerRecord
+from appliance.telemetry import PortRecord, RouteRecord, WorkerRecord
+
+# More do not fit on a screen.
+MOST_ROUTES = 20
 
 _ADAPTERS = {"xdp_zerocopy": "zero-copy", "xdp_copy": "copy", "xdp_generic": "generic"}
 
@@ -115,15 +118,17 @@ def _render_device(port: PortRecord) -> str:
 
 def _build_drops(document: StatusDocument) -> Iterator[Block]:
     for port in document.ports:
-        reasons = [f"{reason} {_group(frames)}" for reason, frames in port.dropped_frames.items() if frames]
+        reasons = [
+            f"dropped {reason} {_group(frames)}" for reason, frames in port.dropped_frames.items() if frames
+        ]
         if port.tx_full_frames:
-            reasons.append(f"copies that found its TX ring full {_group(port.tx_full_frames)}")
+            reasons.append(f"TX ring full for {_group(port.tx_full_frames)} copies")
         if port.tx_too_long_frames:
-            reasons.append(f"copies too long for it {_group(port.tx_too_long_frames)}")
+            reasons.append(f"too long {_group(port.tx_too_long_frames)} copies")
         if port.sync_errors:
             reasons.append(f"sync errors {_group(port.sync_errors)}")
         if reasons:
-            yield Line(f"{port.name} dropped: {', '.join(reasons)}")
+            yield Line(f"{port.name}: {', '.join(reasons)}")
 
 
 def _build_routes(
@@ -133,18 +138,33 @@ def _build_routes(
         return
     yield Line("")
     if before is None or elapsed_s <= 0:
-        rows = [[route.name, _group(route.frames), _group(route.bytes)] for route in document.routes]
+        rows = [[route.name, _group(route.frames), _group(route.bytes)] for route in _list_routes(document)]
         yield Grid(("Route", "Frames", "Bytes"), rows)
+        yield from _build_rest(document)
         return
     earlier = {route.name: route for route in before.routes}
     rows = []
-    for route in document.routes:
+    for route in _list_routes(document):
         last = earlier.get(route.name)
         frames = route.frames - (last.frames if last is not None else 0)
         octets = route.bytes - (last.bytes if last is not None else 0)
         megabits = f"{max(0, octets) * 8e-6 / elapsed_s:,.1f}"
         rows.append([route.name, _group(route.frames), f"{max(0, frames) / elapsed_s:,.0f}", megabits])
     yield Grid(("Route", "Frames", "Frames/s", "Mb/s"), rows)
+    yield from _build_rest(document)
+
+
+def _list_routes(document: StatusDocument) -> list[RouteRecord]:
+    """The routes to show: all, or those that matched most."""
+    if len(document.routes) <= MOST_ROUTES:
+        return list(document.routes)
+    return sorted(document.routes, key=lambda route: route.frames, reverse=True)[:MOST_ROUTES]
+
+
+def _build_rest(document: StatusDocument) -> Iterator[Block]:
+    rest = len(document.routes) - MOST_ROUTES
+    if rest > 0:
+        yield Line(f"and {rest:,} routes with fewer frames; `appliance status --json` lists them", Tone.FAINT)
 
 
 def _group(number: int) -> str:

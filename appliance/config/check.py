@@ -126,6 +126,7 @@ def _check_matches(config: Config) -> Iterator[Problem]:
 
 def _check_outputs(config: Config) -> Iterator[Problem]:
     ports = {port.name: port for port in config.ports}
+    workers = {worker.name for worker in config.workers}
     for index, route in enumerate(config.routes):
         ingress = ports.get(route.match.port)
         for position, name in enumerate(route.outputs):
@@ -138,12 +139,19 @@ def _check_outputs(config: Config) -> Iterator[Problem]:
                 yield Problem(
                     here, f"{name} is where the frames arrive; sending them back makes a loop, remove it"
                 )
-            elif ingress is not None and config.worker_of(ports[name]) != config.worker_of(ingress):
+            elif ingress is not None and _differ(
+                config.worker_of(ports[name]), config.worker_of(ingress), workers
+            ):
                 yield Problem(
                     here,
                     f"{name} belongs to worker {config.worker_of(ports[name])}, frames arrive at "
                     f"{ingress.name} of worker {config.worker_of(ingress)}; put both ports into one worker",
                 )
+
+
+def _differ(one: str, other: str, known: set[str]) -> bool:
+    # An unknown worker is a problem of its port, told once.
+    return one != other and {one, other} <= known
 
 
 def _check_contradictions(config: Config, find_line: FindLine) -> Iterator[Problem]:
@@ -156,7 +164,7 @@ def _check_contradictions(config: Config, find_line: FindLine) -> Iterator[Probl
             line = find_line(("routes", other, "match"))
             yield Problem(
                 ("routes", index, "match"),
-                f"matches the same frames as route {config.routes[other].name} (line {line}); "
+                f"{match} is matched by route {config.routes[other].name} (line {line}) already; "
                 "join their outputs in one route",
             )
 

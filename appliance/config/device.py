@@ -80,7 +80,7 @@ class Device:
 
 _INTERFACE = r"(?P<interface>[A-Za-z0-9_][A-Za-z0-9_.]*)"
 # netmap ends an interface's name at the first of `-*^{}/@`; an XDP port only at a last `-NUMBER`.
-_XDP_INTERFACE = r"(?P<interface>[A-Za-z0-9_][A-Za-z0-9_.-]*?)"
+_XDP_INTERFACE = r"(?P<interface>[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_.])??)"
 _FORMS: tuple[tuple[re.Pattern[str], DeviceKind, DeviceShape], ...] = (
     (re.compile(rf"netmap:{_INTERFACE}"), DeviceKind.NETMAP, DeviceShape.WHOLE),
     (re.compile(rf"netmap:{_INTERFACE}-(?P<queue>[0-9]{{1,4}})"), DeviceKind.NETMAP, DeviceShape.QUEUE),

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
-from appliance.config.schema import Config, Match, Route
+from appliance.config.schema import Config, Route
 from appliance.config.worker_spec import PortSpec, WorkerSpec, build_worker_spec
 
 
@@ -139,12 +139,4 @@ def _plan_routes(active: Config | None, staged: Config) -> Iterator[Action]:
 
 def render_route(route: Route) -> str:
     """`red-in vlan 100 239.1.2.1:6000 → red-out, blue-out`."""
-    return f"{_render_match(route.match)} → {', '.join(route.outputs)}"
-
-
-def _render_match(match: Match) -> str:
-    tags = [str(tag) for tag in (match.vlan, match.inner_vlan) if tag is not None]
-    vlan = f" vlan {'.'.join(tags)}" if tags else ""
-    address = match.group or match.destination
-    shown = f"[{address}]" if address is not None and address.version == 6 else str(address)
-    return f"{match.port}{vlan} {shown}:{match.udp_port}"
+    return f"{route.match} → {', '.join(route.outputs)}"

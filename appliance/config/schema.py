@@ -177,6 +177,14 @@ class Match(_Section):
     destination: DestinationField | None = Field(default=None, description="destination address, unicast")
     udp_port: int = Field(ge=1, le=65535, description="the UDP destination port, 1 to 65535")
 
+    def __str__(self) -> str:
+        """`red-in vlan 100.200 239.1.2.1:6000`."""
+        tags = [str(tag) for tag in (self.vlan, self.inner_vlan) if tag is not None]
+        vlan = f" vlan {'.'.join(tags)}" if tags else ""
+        address = self.group or self.destination
+        shown = f"[{address}]" if address is not None and address.version == 6 else str(address)
+        return f"{self.port}{vlan} {shown}:{self.udp_port}"
+
 
 class Route(_Section):
     """Frames that match go to every output."""

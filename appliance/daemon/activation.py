@@ -21,6 +21,9 @@ from appliance.errors import ApplianceError
 
 _log = logging.getLogger(__name__)
 
+RETRY_S = 5.0
+"""Pause before a worker that did not start while something else was applied is tried again."""
+
 
 class Activation:
     """The active configuration, and the ways it is replaced."""
@@ -53,16 +56,18 @@ class Activation:
         previous = self.active
         running = self._workers.running
         specs = build_specs(staged.config)
+        down = self._find_down(staged)
         check_interfaces(
             spec
             for name, spec in specs.items()
-            if name not in running or explain_spec_change(running[name].spec, spec)
+            if name not in down
+            and (name not in running or explain_spec_change(running[name].spec, spec) is not None)
         )
         same = previous is not None and previous.loaded.digest == staged.digest
         generation = previous.record.generation if previous is not None and same else self._next_generation()
         self._store.stage(staged.text)
         try:
-            self._install(staged, generation)
+            self._install(staged, generation, down)
         except BaseException:
             self._roll_back(previous)
             raise
@@ -70,11 +75,25 @@ class Activation:
             self._store.unstage()
         _log.info("generation %d is active, from %s", generation, staged.file)
 
+    def _find_down(self, staged: Loaded) -> frozenset[str]:
+        """Workers that are down although they should run, and that `staged` does not change.
+
+        One that cannot start must not keep the others from getting new routes.
+        """
+        if self.active is None or not self._workers.running:
+            return frozenset()
+        before, after = build_specs(self.active.loaded.config), build_specs(staged.config)
+        return frozenset(
+            name
+            for name in after.keys() & before.keys() - self._workers.running.keys()
+            if explain_spec_change(before[name], after[name]) is None
+        )
+
     def publish_active(self) -> None:
-        """Give running workers the active table, under a new generation where one of them has another."""
+        """Give running workers the active table, under a new generation where one has seen this number."""
         assert self.active is not None
         loaded, record = self.active.loaded, self.active.record
-        if self._workers.find_stale(record.generation, loaded.digest):
+        if self._workers.find_ahead(record.generation, loaded.digest):
             generation = self._next_generation()
             _log.warning("generation %d is published again as %d", record.generation, generation)
             record = record.model_copy(update={"generation": generation})
@@ -97,12 +116,14 @@ class Activation:
 
     def abandon(self) -> None:
         """Stop every worker and leave nothing behind."""
-        for name in list(self._workers.running):
-            self._workers.stop(name)
+        self._workers.stop_all()
         self._workers.forget_all()
 
-    def _install(self, target: Loaded, generation: int) -> None:
-        """Stop, start and publish until the workers are those of `target`, then commit."""
+    def _install(self, target: Loaded, generation: int, down: frozenset[str] = frozenset()) -> None:
+        """Stop, start and publish until the workers are those of `target`, then commit.
+
+        A worker of `down` that does not start is tried again later.
+        """
         specs = build_specs(target.config)
         running = self._workers.running
         counters = dict(self.active.record.worker_counters) if self.active is not None else {}
@@ -110,16 +131,26 @@ class Activation:
             if name not in specs or explain_spec_change(running[name].spec, specs[name]):
                 self._workers.stop(name)
                 self._workers.forget(name)
+        failed: dict[str, ApplianceError] = {}
         for name, spec in specs.items():
-            if name not in running:
-                counters.pop(name, None)
+            if name in running:
+                continue
+            counters.pop(name, None)
+            try:
                 self._workers.start(spec)
+            except ApplianceError as error:
+                if name not in down:
+                    raise
+                failed[name] = error
         published = self._workers.publish(target, generation, counters)
         record = Generation(
             generation=generation, digest=target.digest, configured=target.file, worker_counters=published
         )
         self._commit(target, record)
         self.problems.clear()
+        for name, failure in failed.items():
+            self.problems[name] = failure.message
+            self._workers.schedule(name, RETRY_S)
 
     def _commit(self, loaded: Loaded, record: Generation) -> None:
         self._store.save(loaded, record)
@@ -130,8 +161,8 @@ class Activation:
         if previous is None or self._workers.cancelled.is_set():
             self.abandon()
             return
-        stale = self._workers.find_stale(previous.record.generation, previous.loaded.digest)
-        generation = self._next_generation() if stale else previous.record.generation
+        ahead = self._workers.find_ahead(previous.record.generation, previous.loaded.digest)
+        generation = self._next_generation() if ahead else previous.record.generation
         try:
             self._install(previous.loaded, generation)
         except ApplianceError as error:

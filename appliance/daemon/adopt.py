@@ -32,7 +32,7 @@ def adopt_worker(files: WorkerFiles) -> RunningWorker | None:
         if not is_held(files):
             return None
         time.sleep(_PAUSE_S)
-    pid = _read_lock_pid(files)
+    pid = read_lock_pid(files)
     raise WorkerError(
         files.name,
         f"worker {files.name}: process {pid or 'unknown'} lives, but {files.state} cannot be understood; "
@@ -75,7 +75,8 @@ def _is_locked(path: Path) -> bool:
     return False
 
 
-def _read_lock_pid(files: WorkerFiles) -> int | None:
+def read_lock_pid(files: WorkerFiles) -> int | None:
+    """The pid a worker left in its lock file."""
     try:
         return int(files.lock.read_text())
     except (OSError, ValueError):

@@ -38,6 +38,7 @@ def build_app(coordinator: Coordinator, read_previous: Callable[[], Observation 
     app.add_exception_handler(ApplianceError, _answer_refusal)
     app.add_exception_handler(RequestValidationError, _answer_bad_request)
     app.add_exception_handler(HTTPException, _answer_http_error)
+    app.add_exception_handler(Exception, _answer_defect)
 
     # Plain functions: FastAPI runs them in threads, so a long `apply` does not hold up `status`.
     @app.get("/v1/status")
@@ -75,6 +76,14 @@ def _answer_http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     text = f"{request.method} {request.url.path}: {error.detail}"
     return _build_answer(ExitCode.USAGE, text, error.status_code)
+
+
+def _answer_defect(request: Request, error: Exception) -> JSONResponse:
+    # uvicorn logs the traceback after this answer.
+    text = (
+        f"{request.method} {request.url.path}: {type(error).__name__}: {error}; this is a defect, see the log"
+    )
+    return _build_answer(ExitCode.FAILED, text, 500)
 
 
 def _build_answer(code: int, message: str, status: int) -> JSONResponse:

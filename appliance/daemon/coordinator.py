@@ -103,7 +103,7 @@ class Coordinator:
         """
         with self._lock:
             self._activation.load()
-            adopted = self._workers.adopt_all()
+            adopted = self._take_over()
             if adopted:
                 self._resume(adopted)
             self._watch.start()
@@ -132,6 +132,17 @@ class Coordinator:
             self._activation.abandon()
             raise
         self._activation.problems["configuration"] = configuration
+
+    def _take_over(self) -> list[RunningWorker]:
+        """The workers of an earlier daemon that go on; one killed in the middle of a start left others."""
+        active = self._activation.active
+        specs = build_specs(active.loaded.config) if active is not None else {}
+        for worker in self._workers.adopt_all():
+            fits = worker.name in specs and explain_spec_change(worker.spec, specs[worker.name]) is None
+            if not fits and not worker.has_table:
+                self._workers.stop(worker.name)
+                self._workers.forget(worker.name)
+        return list(self._workers.running.values())
 
     def _resume(self, adopted: list[RunningWorker]) -> None:
         """Make sure that what runs is what the store says; never by restarting a worker."""
@@ -183,8 +194,7 @@ class Coordinator:
         """Stop every worker; returns the final account."""
         self._watch.stop()
         with self._lock:
-            for name in list(self._workers.running):
-                self._workers.stop(name)
+            self._workers.stop_all()
             final = self.observe()
             self._workers.forget_all()
             return final

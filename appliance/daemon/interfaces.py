@@ -11,7 +11,7 @@ from appliance.config.device import DeviceKind, DeviceShape
 from appliance.config.worker_spec import PortSpec, WorkerFiles, WorkerSpec
 from appliance.daemon.files import write_atomically
 from appliance.errors import HostError
-from appliance.host.knobs import KnobChange, apply_knobs, plan_knobs, plan_restore, read_knobs
+from appliance.host.knobs import KnobChange, apply_knobs, find_stuck, plan_knobs, plan_restore, read_knobs
 from appliance.host.ports import find_port_problems, read_host
 
 _log = logging.getLogger(__name__)
@@ -42,18 +42,20 @@ def list_interfaces(spec: WorkerSpec) -> list[str]:
 
 
 def apply_settings(files: WorkerFiles, spec: WorkerSpec) -> list[str]:
-    """Set a worker's interfaces as its ports need them. Returns a sentence for each setting that stayed.
+    """Set a worker's interfaces as its ports need them. Returns a sentence for each that stays and harms.
 
     What undoes it is on disk before anything is changed, so a crash in between loses nothing.
     """
-    changes = plan_knobs(read_knobs(name) for name in list_interfaces(spec))
+    facts = [read_knobs(name) for name in list_interfaces(spec)]
+    stuck = find_stuck(facts)
+    changes = plan_knobs(facts)
     if not changes:
-        return []
+        return stuck
     # A worker that comes back finds its interfaces set already: the first record has the true state before.
     _save(settings_path(files), [*_load(settings_path(files)), *changes])
     for change in changes:
         _log.info("%s", change)
-    return apply_knobs(changes)
+    return stuck + apply_knobs(changes)
 
 
 def restore_settings(files: WorkerFiles) -> None:

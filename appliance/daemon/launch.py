@@ -45,6 +45,11 @@ class RunningWorker:
     def name(self) -> str:
         return self.spec.name
 
+    @property
+    def has_table(self) -> bool:
+        """Whether it was ever given routes. Without any it drops every frame: stopping it harms nobody."""
+        return self.state.read_worker().published > 0
+
     def is_running(self) -> bool:
         """Whether the process has not ended."""
         return not wait_for_end(self.process, 0)
@@ -57,11 +62,15 @@ def start_worker(runtime_dir: Path, spec: WorkerSpec, cancelled: threading.Event
     START_LIMIT_S. Nothing of it is left then but its log.
     """
     files = worker_files(runtime_dir, spec.name)
-    files.folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-    for stale in (files.state, files.error):
-        stale.unlink(missing_ok=True)
-    write_atomically(files.spec, render_worker_spec(spec))
-    process = _spawn(runtime_dir, files)
+    try:
+        files.folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        for stale in (files.state, files.error):
+            stale.unlink(missing_ok=True)
+        write_atomically(files.spec, render_worker_spec(spec))
+        process = _spawn(runtime_dir, files)
+    except OSError as error:
+        text = f"{error.filename or files.folder}: {error.strerror}; make {runtime_dir} writable"
+        raise WorkerError(spec.name, f"worker {spec.name}: not started: {text}") from error
     try:
         state = _wait_until_running(files, process, START_LIMIT_S, cancelled)
     except BaseException:
@@ -144,10 +153,17 @@ def read_failure(files: WorkerFiles, status: int | None = None) -> ApplianceErro
         left = json.loads(files.error.read_text())
         return build_error(int(left["exit_code"]), str(left["message"]))
     except (OSError, ValueError, KeyError, TypeError):
-        how = "ended" if status is None else f"exit status {status}" if status >= 0 else f"signal {-status}"
         said = _read_log_tail(files)
-        text = f"worker {files.name}: {how}" + (f"; its last words: {said}" if said else "")
+        text = f"worker {files.name}: {_render_end(status)}" + (f"; its last words: {said}" if said else "")
         return WorkerError(files.name, text)
+
+
+def _render_end(status: int | None) -> str:
+    if status is None:
+        return "ended"
+    if status >= 0:
+        return f"ended with exit status {status}"
+    return f"killed by signal {-status} ({signal.strsignal(-status)})"
 
 
 def _read_log_tail(files: WorkerFiles) -> str:

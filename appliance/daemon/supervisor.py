@@ -13,7 +13,7 @@ from pathlib import Path
 from appliance.config.load import Loaded
 from appliance.config.schema import Config
 from appliance.config.worker_spec import WorkerSpec, list_worker_files, worker_files
-from appliance.daemon.adopt import adopt_worker
+from appliance.daemon.adopt import adopt_worker, is_held, read_lock_pid
 from appliance.daemon.counters import ReadBase, RouteCounter, WorkerCounters, assign_counters
 from appliance.daemon.interfaces import apply_settings, restore_settings
 from appliance.daemon.launch import (
@@ -26,7 +26,7 @@ from appliance.daemon.launch import (
 )
 from appliance.daemon.publish import build_table, publish_table, read_port_indices
 from appliance.daemon.watch import Watch
-from appliance.errors import ApplianceError
+from appliance.errors import ApplianceError, WorkerError
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +63,13 @@ class Supervisor:
     def start(self, spec: WorkerSpec) -> RunningWorker:
         """Set the interfaces and start a worker. On failure all is as before and nothing is left."""
         files = worker_files(self._runtime_dir, spec.name)
+        if is_held(files):
+            # Not ours to clear away: its folder is how it is found.
+            pid = read_lock_pid(files) or "unknown"
+            raise WorkerError(
+                spec.name,
+                f"worker {spec.name}: process {pid} holds {files.folder} still; stop it: `kill {pid}`",
+            )
         try:
             self._kept_settings[spec.name] = apply_settings(files, spec)
             worker = start_worker(self._runtime_dir, spec, self.cancelled)
@@ -76,6 +83,13 @@ class Supervisor:
     def _keep(self, worker: RunningWorker) -> None:
         self.running[worker.name] = worker
         self._watch.add(worker.name, worker.process)
+
+    def stop_all(self) -> None:
+        """Stop every worker; they flush and close at the same time."""
+        for worker in self.running.values():
+            worker.state.request_stop()
+        for name in list(self.running):
+            self.stop(name)
 
     def stop(self, name: str) -> None:
         """Stop a worker: it flushes its rings, closes its ports. Its folder stays for the final account."""
@@ -113,7 +127,11 @@ class Supervisor:
     def take_ended(self, name: str) -> tuple[RunningWorker, ApplianceError] | None:
         """A worker that ended by itself, with its reason; None where it was stopped or replaced meanwhile."""
         worker = self.running.get(name)
-        if worker is None or worker.is_running():
+        if worker is None:
+            return None
+        if worker.is_running():
+            # The report was about its predecessor, whose name (or even descriptor) it has: watch on.
+            self._watch.add(name, worker.process)
             return None
         del self.running[name]
         status = worker.process.reap()
@@ -142,9 +160,14 @@ class Supervisor:
                 publish_table(worker.name, worker.state, table, generation, loaded.digest, worker.is_running)
         return counters
 
-    def find_stale(self, generation: int, digest: str) -> list[str]:
-        """The running workers that do not use this generation of this configuration."""
-        return [name for name, worker in self.running.items() if _is_stale(worker, generation, digest)]
+    def find_ahead(self, generation: int, digest: str) -> list[str]:
+        """The running workers that were offered this generation, or a later one, of another configuration."""
+        return [
+            name
+            for name, worker in self.running.items()
+            if (seen := worker.state.read_worker()).published >= generation
+            and (seen.published, seen.digest.hex()) != (generation, digest)
+        ]
 
     def find_newest_generation(self) -> int:
         """The highest generation any running worker was offered; 0 where there is none."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One thread that notices ended worker processes by their pidfds, and keeps appointments."""
 
+import logging
 import os
 import select
 import threading
@@ -9,7 +10,17 @@ from collections.abc import Callable
 
 from appliance.host.processes import Process
 
+_log = logging.getLogger(__name__)
+
 _POLL_MAX_MS = 60_000
+
+
+def _call(report: Callable[[str], None], name: str) -> None:
+    try:
+        report(name)
+    except Exception:
+        # A defect in one report must not leave every other worker unwatched.
+        _log.exception("worker %s: not looked after", name)
 
 
 class Watch(threading.Thread):
@@ -59,9 +70,9 @@ class Watch(threading.Thread):
         """Until `stop`."""
         while not self._stopping:
             for name in self._wait_for_exits():
-                self._on_exit(name)
+                _call(self._on_exit, name)
             for name in self._take_due():
-                self._on_due(name)
+                _call(self._on_due, name)
 
     def _wait_for_exits(self) -> list[str]:
         with self._guard:

@@ -5,8 +5,7 @@ What a NIC does to frames for the host stack is wrong for a forwarder: merged se
 longer than a buffer (netmap #195, #459), a stripped VLAN tag is gone (netmap #259). Multicast that no
 socket joined passes the NIC's filter only in promiscuous mode.
 
-`plan_knobs` is pure. A feature the driver does not let go of is left and reported: many virtual drivers
-fix harmless ones.
+`plan_knobs` is pure. A feature the driver does not let go of stays; where frames suffer, that is reported.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,14 +19,18 @@ from pyroute2.netlink.exceptions import NetlinkError
 from appliance.errors import HostError
 
 # Names of the kernel's net/ethtool/common.c (`ethtool -k` shows older, shorter ones for some).
+# What becomes of received frames where the feature stays on.
+HARMFUL_FEATURES: Mapping[str, str] = {
+    "rx-vlan-hw-parse": "VLAN tags of received frames are lost",
+    "rx-vlan-stag-hw-parse": "outer VLAN tags (802.1ad) of received frames are lost",
+    "rx-lro": "received frames may be merged",
+    "rx-gro-hw": "received frames may be merged",
+}
 UNWANTED_FEATURES: tuple[str, ...] = (
+    *HARMFUL_FEATURES,
     "rx-gro",
-    "rx-gro-hw",
     "rx-gro-list",
     "rx-udp-gro-forwarding",
-    "rx-lro",
-    "rx-vlan-hw-parse",
-    "rx-vlan-stag-hw-parse",
     "tx-generic-segmentation",
     "tx-tcp-segmentation",
     "tx-tcp6-segmentation",
@@ -42,11 +45,13 @@ _FLAGS: Mapping[str, int] = {"up": _IFF_UP, "promiscuous": _IFF_PROMISC}
 
 @dataclass(frozen=True, slots=True)
 class KnobFacts:
-    """Settings of one interface as they are. `features` holds only those the driver lets one change."""
+    """Settings of one interface as they are. `features` holds only those the driver lets one change;
+    `fixed` names those that are on and stay so."""
 
     interface: str
     flags: Mapping[str, bool]
     features: Mapping[str, bool]
+    fixed: tuple[str, ...] = ()
 
 
 class KnobChange(BaseModel):
@@ -70,26 +75,36 @@ def read_knobs(interface: str) -> KnobFacts:
             flags = int(link["flags"])
         ethtool = IoctlEthtool(interface)
         try:
-            return KnobFacts(
-                interface,
-                {name: bool(flags & bit) for name, bit in _FLAGS.items()},
-                _read_features(ethtool),
-            )
+            features, fixed = _read_features(ethtool)
         finally:
             ethtool.close()
     except (OSError, NetlinkError, EthtoolError) as error:
         raise HostError(
             f"interface {interface}: its settings cannot be read: {error}; is it there?"
         ) from error
+    return KnobFacts(interface, {name: bool(flags & bit) for name, bit in _FLAGS.items()}, features, fixed)
 
 
-def _read_features(ethtool: IoctlEthtool) -> dict[str, bool]:
+def _read_features(ethtool: IoctlEthtool) -> tuple[dict[str, bool], tuple[str, ...]]:
     features = ethtool.get_features()
-    return {
-        name: features.is_active(name)
-        for name in UNWANTED_FEATURES
-        if name in features and features.is_available(name) and not features.is_never_changed(name)
-    }
+    known = [name for name in UNWANTED_FEATURES if name in features]
+    free = {name for name in known if features.is_available(name) and not features.is_never_changed(name)}
+    fixed = tuple(name for name in known if name not in free and features.is_active(name))
+    return {name: features.is_active(name) for name in known if name in free}, fixed
+
+
+def find_stuck(facts: Iterable[KnobFacts]) -> list[str]:
+    """A sentence for each feature that harms frames and cannot be turned off."""
+    return [
+        _render_stuck(interface.interface, name)
+        for interface in facts
+        for name in interface.fixed
+        if name in HARMFUL_FEATURES
+    ]
+
+
+def _render_stuck(interface: str, feature: str) -> str:
+    return f"interface {interface}: the driver keeps {feature} on: {HARMFUL_FEATURES[feature]}"
 
 
 def plan_knobs(facts: Iterable[KnobFacts]) -> list[KnobChange]:
@@ -116,7 +131,7 @@ def plan_restore(applied: Iterable[KnobChange]) -> list[KnobChange]:
 
 
 def apply_knobs(changes: Iterable[KnobChange]) -> list[str]:
-    """Carry changes out. Returns a sentence for each feature that stayed as it was.
+    """Carry changes out. Returns a sentence for each feature that harms frames and stayed on.
 
     Raises HostError where an interface is gone or a flag cannot be set.
     """
@@ -150,9 +165,9 @@ def _apply_features(interface: str, wanted: Mapping[str, bool]) -> list[str]:
     finally:
         ethtool.close()
     return [
-        f"interface {interface}: the driver keeps {name} {'off' if value else 'on'}"
+        _render_stuck(interface, name)
         for name, value in wanted.items()
-        if after.is_active(name) != value
+        if name in HARMFUL_FEATURES and not value and after.is_active(name)
     ]
 
 

@@ -24,7 +24,7 @@ _IFF_PROMISC = 0x100
 # What a frame carries beside the interface's MTU: Ethernet header and two 802.1Q tags.
 FRAME_OVERHEAD_BYTES = 14 + 2 * 4
 # What the kernel keeps in front of an AF_XDP frame (XDP_PACKET_HEADROOM), and the buffers a worker's region
-# has (appliance/worker/buffers.py; tests/contract/test_config_contract.py compares them).
+# has (appliance/worker/opened.py; tests/contract/test_config_contract.py compares them).
 XDP_HEADROOM_BYTES = 256
 XDP_BUFFER_BYTES = 2048
 

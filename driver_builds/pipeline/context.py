@@ -57,6 +57,10 @@ class BuildContext:
             return self.netmap_folder or self.work / NETMAP
         return self.work / "drivers" / subject
 
+    def get_corrected(self, subject: str) -> Path:
+        """Where corrected copies of netmap's headers are for one driver; the compiler looks there first."""
+        return self.get_folder(subject) / "corrected"
+
     def get_cached(self, subject: str) -> Path:
         """Where the finished module is kept for the next build from the same inputs."""
         return self.cache / "modules" / f"{subject}-{build_key(self.inputs, subject)}"

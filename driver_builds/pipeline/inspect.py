@@ -33,7 +33,8 @@ def apply_inspect(build: BuildContext, step: Step) -> None:
         raise StageError(
             Stage.INSPECT, name, "the module is not what was planned", problems, build.get_log(name)
         )
-    build.modules[name] = _build_record(name, file, info, build.patches.get(name))
+    corrections = build.inputs.get_corrections(name)
+    build.modules[name] = _build_record(name, file, info, build.patches.get(name), corrections)
     _keep(build, name, file)
 
 
@@ -56,7 +57,9 @@ def find_problems(info: ModuleInfo, name: str, release: str, known: Mapping[str,
     return problems
 
 
-def _build_record(name: str, file: Path, info: ModuleInfo, patch: AppliedPatch | None) -> Module:
+def _build_record(
+    name: str, file: Path, info: ModuleInfo, patch: AppliedPatch | None, corrections: tuple[str, ...]
+) -> Module:
     return Module(
         name=name,
         file=file.name,
@@ -66,6 +69,7 @@ def _build_record(name: str, file: Path, info: ModuleInfo, patch: AppliedPatch |
         depends=list(info.depends),
         imports=len(info.versions),
         patch=None if patch is None else _build_patch(patch),
+        corrections=list(corrections),
         baseline=None if patch is None else "built",
     )
 

@@ -33,7 +33,7 @@ def make_modules(
         f"-j{build.jobs}",
         f"--directory={build.ready_kernel.build}",
         f"M={folder}",
-        f"KCFLAGS={render_flags(build)}",
+        f"KCFLAGS={render_flags(build, subject)}",
         *more,
         "modules",
     ]
@@ -42,16 +42,15 @@ def make_modules(
         raise StageError(stage, subject, reason, pick_lines(done.output), log)
 
 
-def render_flags(build: BuildContext) -> str:
+def render_flags(build: BuildContext, subject: str) -> str:
     """Compiler flags for netmap and the drivers alike; KCFLAGS, so that a driver's own ccflags-y stay.
 
     No debug information, and folder names cut off, so that the same inputs give the same bytes anywhere.
     """
     tree = build.tree.path
     flags = ["-g0", f"-ffile-prefix-map={build.work}=.", f"-ffile-prefix-map={tree}=netmap"]
-    flags += [
-        f"-I{folder}" for folder in (build.get_folder(NETMAP), tree / "LINUX", tree / "sys", tree / "sys/dev")
-    ]
+    netmap = [build.get_folder(NETMAP), tree / "LINUX", tree / "sys", tree / "sys/dev"]
+    flags += [f"-I{folder}" for folder in (build.get_corrected(subject), *netmap)]
     flags += ["-DCONFIG_NETMAP"]
     flags += [f"-DCONFIG_NETMAP_{name.upper()}" for name in build.inputs.subsystems]
     return " ".join(flags)

@@ -13,6 +13,7 @@ from driver_builds.manifest import Refused
 from driver_builds.pipeline.baseline import apply_baseline
 from driver_builds.pipeline.build import apply_build
 from driver_builds.pipeline.context import BuildContext
+from driver_builds.pipeline.correct import apply_correct
 from driver_builds.pipeline.fetch import apply_fetch
 from driver_builds.pipeline.inspect import apply_inspect
 from driver_builds.pipeline.patch import apply_patch
@@ -31,6 +32,7 @@ _STAGES: dict[Stage, Callable[[BuildContext, Step], None]] = {
     Stage.PROBE: apply_probe,
     Stage.BASELINE: apply_baseline,
     Stage.PATCH: apply_patch,
+    Stage.CORRECT: apply_correct,
     Stage.BUILD: apply_build,
     Stage.INSPECT: apply_inspect,
     Stage.REUSE: apply_reuse,

@@ -6,10 +6,11 @@
 #ifndef CAPTURE_H
 #define CAPTURE_H
 
+#include "reason.h"
+
 #include <stdint.h>
 #include <stdio.h>
 
-#define CAPTURE_ERROR_BYTES 256
 #define CAPTURE_MAX_FRAME_BYTES 9216 /* a jumbo frame; longer records are refused */
 
 struct capture_frame {
@@ -25,7 +26,7 @@ struct capture {
 };
 
 /* 0, or -1 with `error` telling file, what was seen and what was wanted. */
-int capture_load(const char *path, struct capture *out, char error[CAPTURE_ERROR_BYTES]);
+int capture_load(const char *path, struct capture *out, char error[REASON_BYTES]);
 void capture_free(struct capture *capture);
 
 /* Writes a nanosecond file in this machine's byte order; 0 or -1 with errno. */

@@ -26,19 +26,14 @@ bool flow_key_from_text(const char *text, struct flow_key *key, bool *any_port);
 void flow_key_address(const struct flow_key *key, char text[FLOW_TEXT_BYTES]);
 
 /* Big-endian fields of frames. */
-static inline uint16_t load_be16(const uint8_t *at)
-{
-    return (uint16_t)((unsigned)at[0] << 8 | at[1]);
-}
+static inline uint16_t load_be16(const uint8_t *at) { return (uint16_t)((unsigned)at[0] << 8 | at[1]); }
 
-static inline void store_be16(uint8_t *at, uint32_t value)
-{
+static inline void store_be16(uint8_t *at, uint32_t value) {
     at[0] = (uint8_t)(value >> 8);
     at[1] = (uint8_t)value;
 }
 
-static inline void store_be32(uint8_t *at, uint32_t value)
-{
+static inline void store_be32(uint8_t *at, uint32_t value) {
     store_be16(at, value >> 16);
     store_be16(at + 2, value & 0xffff);
 }

@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BLOCK_BYTES (256u * 1024u)
+#define BLOCK_BYTES ((size_t)256 * 1024)
 #define SLOT_BYTES 2048u /* TPACKET_V3 packs frames; this only has to divide a block */
 #define HOLD_MS 8
 #define MACS_BYTES 12u
@@ -31,19 +31,18 @@ struct packet_receiver {
     uint8_t scratch[SOURCE_FRAME_BYTES];
 };
 
-static int join(int fd, int index)
-{
+static int join(int fd, int index) {
     const struct packet_mreq all = {.mr_ifindex = index, .mr_type = PACKET_MR_PROMISC};
     const struct sockaddr_ll address = {
         .sll_family = AF_PACKET, .sll_ifindex = index, .sll_protocol = htons(ETH_P_ALL)};
 
-    if (setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &all, sizeof(all)) != 0)
+    if (setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &all, sizeof(all)) != 0) {
         return -1;
+    }
     return bind(fd, (const struct sockaddr *)&address, sizeof(address));
 }
 
-static int map_ring(struct packet_receiver *receiver)
-{
+static int map_ring(struct packet_receiver *receiver) {
     const int version = TPACKET_V3, on = 1;
     const struct tpacket_req3 request = {
         .tp_block_size = BLOCK_BYTES,
@@ -56,23 +55,24 @@ static int map_ring(struct packet_receiver *receiver)
     /* What this interface sends is no business of a receiver (Linux 4.20). */
     if (setsockopt(receiver->fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on)) != 0 ||
         setsockopt(receiver->fd, SOL_PACKET, PACKET_VERSION, &version, sizeof(version)) != 0 ||
-        setsockopt(receiver->fd, SOL_PACKET, PACKET_RX_RING, &request, sizeof(request)) != 0)
+        setsockopt(receiver->fd, SOL_PACKET, PACKET_RX_RING, &request, sizeof(request)) != 0) {
         return -1;
+    }
     void *ring = mmap(NULL, receiver->ring_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, receiver->fd, 0);
-    if (ring == MAP_FAILED)
+    if (ring == MAP_FAILED) {
         return -1;
+    }
     receiver->ring = ring;
     return 0;
 }
 
 int packet_receiver_open(const char *interface, size_t ring_bytes, struct packet_receiver **out,
-                         char error[PACKET_ERROR_BYTES])
-{
+                         char error[REASON_BYTES]) {
     struct packet_receiver *receiver = calloc(1, sizeof(*receiver));
     unsigned index = if_nametoindex(interface);
 
     if (receiver == NULL || index == 0) {
-        snprintf(error, PACKET_ERROR_BYTES, "interface %.32s: %s", interface, strerror(errno));
+        reason_write(error, "interface %.32s: %s", interface, strerror(errno));
         free(receiver);
         return -1;
     }
@@ -81,8 +81,8 @@ int packet_receiver_open(const char *interface, size_t ring_bytes, struct packet
     /* Protocol 0 until the ring stands, so no frame of another interface slips in. */
     receiver->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
     if (receiver->fd < 0 || map_ring(receiver) != 0 || join(receiver->fd, (int)index) != 0) {
-        snprintf(error, PACKET_ERROR_BYTES, "interface %.32s: AF_PACKET ring of %zu bytes: %s", interface,
-                 receiver->ring_bytes, strerror(errno));
+        reason_write(error, "interface %.32s: AF_PACKET ring of %zu bytes: %s", interface, receiver->ring_bytes,
+                     strerror(errno));
         packet_receiver_close(receiver);
         return -1;
     }
@@ -90,19 +90,21 @@ int packet_receiver_open(const char *interface, size_t ring_bytes, struct packet
     return 0;
 }
 
-void packet_receiver_close(struct packet_receiver *receiver)
-{
-    if (receiver == NULL)
+void packet_receiver_close(struct packet_receiver *receiver) {
+    if (receiver == NULL) {
         return;
-    if (receiver->ring != NULL)
+    }
+    if (receiver->ring != NULL) {
         munmap(receiver->ring, receiver->ring_bytes);
-    if (receiver->fd >= 0)
+    }
+    if (receiver->fd >= 0) {
         close(receiver->fd);
+    }
     free(receiver);
 }
 
-static void hand_over(struct packet_receiver *receiver, const struct tpacket3_hdr *header, packet_take *take, void *context)
-{
+static void hand_over(struct packet_receiver *receiver, const struct tpacket3_hdr *header, packet_take *take,
+                      void *context) {
     const uint8_t *frame = (const uint8_t *)header + header->tp_mac;
     uint32_t length = header->tp_snaplen;
 
@@ -120,8 +122,7 @@ static void hand_over(struct packet_receiver *receiver, const struct tpacket3_hd
     take(context, receiver->scratch, length + TAG_BYTES);
 }
 
-int64_t packet_receiver_poll(struct packet_receiver *receiver, int timeout_ms, packet_take *take, void *context)
-{
+int64_t packet_receiver_poll(struct packet_receiver *receiver, int timeout_ms, packet_take *take, void *context) {
     struct pollfd wait = {.fd = receiver->fd, .events = POLLIN | POLLERR};
     int64_t frames = 0;
 
@@ -129,12 +130,15 @@ int64_t packet_receiver_poll(struct packet_receiver *receiver, int timeout_ms, p
         struct tpacket_block_desc *block = (void *)(receiver->ring + (size_t)receiver->at * BLOCK_BYTES);
         uint32_t *status = &block->hdr.bh1.block_status;
         if ((__atomic_load_n(status, __ATOMIC_ACQUIRE) & TP_STATUS_USER) == 0) {
-            if (frames != 0 || turn != 0)
+            if (frames != 0 || turn != 0) {
                 break;
-            if (poll(&wait, 1, timeout_ms) < 0)
+            }
+            if (poll(&wait, 1, timeout_ms) < 0) {
                 return -1;
-            if ((__atomic_load_n(status, __ATOMIC_ACQUIRE) & TP_STATUS_USER) == 0)
+            }
+            if ((__atomic_load_n(status, __ATOMIC_ACQUIRE) & TP_STATUS_USER) == 0) {
                 break;
+            }
         }
         uint8_t *at = (uint8_t *)block + block->hdr.bh1.offset_to_first_pkt;
         for (uint32_t i = 0; i < block->hdr.bh1.num_pkts; i++) {
@@ -149,17 +153,14 @@ int64_t packet_receiver_poll(struct packet_receiver *receiver, int timeout_ms, p
     return frames;
 }
 
-uint64_t packet_receiver_dropped(struct packet_receiver *receiver)
-{
+uint64_t packet_receiver_dropped(struct packet_receiver *receiver) {
     struct tpacket_stats_v3 statistics;
     socklen_t length = sizeof(statistics);
 
-    if (getsockopt(receiver->fd, SOL_PACKET, PACKET_STATISTICS, &statistics, &length) == 0)
+    if (getsockopt(receiver->fd, SOL_PACKET, PACKET_STATISTICS, &statistics, &length) == 0) {
         receiver->dropped += statistics.tp_drops;
+    }
     return receiver->dropped;
 }
 
-int packet_receiver_hold_ms(void)
-{
-    return HOLD_MS;
-}
+int packet_receiver_hold_ms(void) { return HOLD_MS; }

@@ -3,17 +3,18 @@
 #ifndef PACKET_SOCKET_H
 #define PACKET_SOCKET_H
 
+#include "reason.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define PACKET_ERROR_BYTES 256
 #define PACKET_BURST_FRAMES 64
 
 /* ---- sending: a burst of frames by one sendmmsg(2) */
 
 struct packet_sender;
-int packet_sender_open(const char *interface, struct packet_sender **out, char error[PACKET_ERROR_BYTES]);
+int packet_sender_open(const char *interface, struct packet_sender **out, char error[REASON_BYTES]);
 void packet_sender_close(struct packet_sender *sender);
 /* Room for frame `index` of the next burst, below PACKET_BURST_FRAMES. */
 uint8_t *packet_sender_frame(struct packet_sender *sender, uint32_t index);
@@ -28,7 +29,7 @@ struct packet_receiver;
 typedef void packet_take(void *context, const uint8_t *frame, uint32_t length_bytes);
 
 int packet_receiver_open(const char *interface, size_t ring_bytes, struct packet_receiver **out,
-                         char error[PACKET_ERROR_BYTES]);
+                         char error[REASON_BYTES]);
 void packet_receiver_close(struct packet_receiver *receiver);
 /* Waits at most `timeout_ms`, hands over every frame there is, in order, VLAN tags put back where the kernel took
  * them out. Returns the frames, -1 with errno (EINTR after a signal). */

@@ -22,8 +22,7 @@ const char source_usage[] =
     "  --pictures N | --seconds S  length of the generated flow (default 1 s)\n"
     "  --vlan ID [--inner-vlan ID] put an 802.1Q tag (or two: 802.1ad outside) on every frame\n";
 
-void source_options_default(struct source_options *options)
-{
+void source_options_default(struct source_options *options) {
     *options = (struct source_options){
         .group = "239.20.1.1",
         .source_address = "192.0.2.10", /* RFC 5737: documentation */
@@ -34,31 +33,30 @@ void source_options_default(struct source_options *options)
     };
 }
 
-bool parse_number(const char *text, uint64_t low, uint64_t high, uint64_t *out)
-{
+bool parse_number(const char *text, uint64_t low, uint64_t high, uint64_t *out) {
     char *end = NULL;
 
     errno = 0;
     unsigned long long value = strtoull(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || value < low || value > high)
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || value < low || value > high) {
         return false;
+    }
     *out = value;
     return true;
 }
 
-bool parse_seconds(const char *text, double *out)
-{
+bool parse_seconds(const char *text, double *out) {
     char *end = NULL;
     double value = strtod(text, &end);
 
-    if (end == text || *end != '\0' || !isfinite(value) || value < 0 || value > 1e6)
+    if (end == text || *end != '\0' || !isfinite(value) || value < 0 || value > 1e6) {
         return false;
+    }
     *out = value;
     return true;
 }
 
-bool source_options_take(struct source_options *options, int code, const char *value)
-{
+bool source_options_take(struct source_options *options, int code, const char *value) {
     uint64_t number = 0;
     bool good = true;
 
@@ -97,56 +95,56 @@ bool source_options_take(struct source_options *options, int code, const char *v
     }
 }
 
-static int open_video(const struct source_options *options, struct source *source, char *error)
-{
+static int open_video(const struct source_options *options, struct source *source, char *error) {
     const struct video_format *format = video_format_find(options->format);
     struct video_flow *flow = &source->video;
 
     if (format == NULL) {
-        snprintf(error, SOURCE_ERROR_BYTES, "--format %.40s is not known; use one of %s", options->format,
-                 "1080p50, 1080p5994, 2160p50, 2160p5994");
+        reason_write(error, "--format %.40s is not known; use one of %s", options->format,
+                     "1080p50, 1080p5994, 2160p50, 2160p5994");
         return -1;
     }
     flow->format = format;
     flow->udp_port = options->udp_port;
     if (inet_pton(AF_INET, options->group, flow->group) != 1 || flow->group[0] >> 4 != 0xe) {
-        snprintf(error, SOURCE_ERROR_BYTES, "--group %.40s is not a multicast IPv4 address; use 224.0.0.0/4", options->group);
+        reason_write(error, "--group %.40s is not a multicast IPv4 address; use 224.0.0.0/4", options->group);
         return -1;
     }
     if (inet_pton(AF_INET, options->source_address, flow->source) != 1) {
-        snprintf(error, SOURCE_ERROR_BYTES, "--source-address %.40s is not an IPv4 address", options->source_address);
+        reason_write(error, "--source-address %.40s is not an IPv4 address", options->source_address);
         return -1;
     }
     uint64_t pictures = options->pictures;
-    if (options->seconds > 0)
+    if (options->seconds > 0) {
         pictures = (uint64_t)ceil(options->seconds * format->pictures / format->per_s - 1e-9);
+    }
     source->generated = true;
     source->count_frames = pictures * video_frames_per_picture(format);
     if (source->count_frames > UINT32_MAX) { /* the extended sequence number is what tells frames apart */
-        snprintf(error, SOURCE_ERROR_BYTES, "%llu pictures have more frames than 32 bits count", (unsigned long long)pictures);
+        reason_write(error, "%llu pictures have more frames than 32 bits count", (unsigned long long)pictures);
         return -1;
     }
     return 0;
 }
 
-int source_open(const struct source_options *options, struct source *out, char error[SOURCE_ERROR_BYTES])
-{
+int source_open(const struct source_options *options, struct source *out, char error[REASON_BYTES]) {
     struct source source = {.vlan = options->vlan, .inner_vlan = options->inner_vlan};
 
     if ((options->capture == NULL) == (options->format == NULL)) {
-        snprintf(error, SOURCE_ERROR_BYTES, "say either --capture FILE or --format NAME");
+        reason_write(error, "say either --capture FILE or --format NAME");
         return -1;
     }
     if (options->inner_vlan != FLOW_NO_VLAN && options->vlan == FLOW_NO_VLAN) {
-        snprintf(error, SOURCE_ERROR_BYTES, "--inner-vlan needs --vlan");
+        reason_write(error, "--inner-vlan needs --vlan");
         return -1;
     }
     if (options->capture != NULL) {
-        if (capture_load(options->capture, &source.capture, error) != 0)
+        if (capture_load(options->capture, &source.capture, error) != 0) {
             return -1;
+        }
         source.count_frames = source.capture.count_frames;
         if (source.count_frames == 0) {
-            snprintf(error, SOURCE_ERROR_BYTES, "%.200s: no frame in it", options->capture);
+            reason_write(error, "%.200s: no frame in it", options->capture);
             capture_free(&source.capture);
             return -1;
         }
@@ -157,18 +155,13 @@ int source_open(const struct source_options *options, struct source *out, char e
     return 0;
 }
 
-void source_close(struct source *source)
-{
-    capture_free(&source->capture);
-}
+void source_close(struct source *source) { capture_free(&source->capture); }
 
-uint32_t source_tag_bytes(const struct source *source)
-{
+uint32_t source_tag_bytes(const struct source *source) {
     return (source->vlan != FLOW_NO_VLAN ? TAG_BYTES : 0u) + (source->inner_vlan != FLOW_NO_VLAN ? TAG_BYTES : 0u);
 }
 
-static void write_tags(const struct source *source, uint8_t *at)
-{
+static void write_tags(const struct source *source, uint8_t *at) {
     bool two = source->inner_vlan != FLOW_NO_VLAN;
 
     store_be16(at, two ? TPID_SERVICE : TPID_CUSTOMER);
@@ -179,8 +172,7 @@ static void write_tags(const struct source *source, uint8_t *at)
     }
 }
 
-uint32_t source_frame_write(const struct source *source, uint64_t index, uint8_t *frame)
-{
+uint32_t source_frame_write(const struct source *source, uint64_t index, uint8_t *frame) {
     uint32_t tags = source_tag_bytes(source), length = VIDEO_FRAME_BYTES;
 
     /* The untagged frame is written `tags` bytes late, then its addresses move to the front. */
@@ -197,7 +189,6 @@ uint32_t source_frame_write(const struct source *source, uint64_t index, uint8_t
     return length + tags;
 }
 
-uint64_t source_frame_time_ns(const struct source *source, uint64_t index)
-{
+uint64_t source_frame_time_ns(const struct source *source, uint64_t index) {
     return source->generated ? video_frame_time_ns(source->video.format, index) : source->capture.frames[index].time_ns;
 }

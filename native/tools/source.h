@@ -14,7 +14,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SOURCE_ERROR_BYTES CAPTURE_ERROR_BYTES
 #define SOURCE_FRAME_BYTES (CAPTURE_MAX_FRAME_BYTES + 8) /* two VLAN tags may come on top */
 
 struct source_options {
@@ -43,13 +42,14 @@ enum source_option_code {
     OPTION_INNER_VLAN,
     SOURCE_OPTION_END
 };
-#define SOURCE_LONG_OPTIONS                                                                           \
-    {"capture", required_argument, NULL, OPTION_CAPTURE}, {"format", required_argument, NULL, OPTION_FORMAT},     \
-        {"group", required_argument, NULL, OPTION_GROUP}, {"udp-port", required_argument, NULL, OPTION_UDP_PORT}, \
-        {"source-address", required_argument, NULL, OPTION_SOURCE_ADDRESS},                           \
-        {"pictures", required_argument, NULL, OPTION_PICTURES},                                       \
-        {"seconds", required_argument, NULL, OPTION_SECONDS}, {"vlan", required_argument, NULL, OPTION_VLAN},     \
-        {"inner-vlan", required_argument, NULL, OPTION_INNER_VLAN}
+#define SOURCE_LONG_OPTIONS                                                                                           \
+    {"capture", required_argument, NULL, OPTION_CAPTURE}, {"format", required_argument, NULL, OPTION_FORMAT},         \
+        {"group", required_argument, NULL, OPTION_GROUP}, {"udp-port", required_argument, NULL, OPTION_UDP_PORT},     \
+        {"source-address", required_argument, NULL, OPTION_SOURCE_ADDRESS},                                           \
+        {"pictures", required_argument, NULL, OPTION_PICTURES}, {"seconds", required_argument, NULL, OPTION_SECONDS}, \
+        {"vlan", required_argument, NULL, OPTION_VLAN}, {                                                             \
+        "inner-vlan", required_argument, NULL, OPTION_INNER_VLAN                                                      \
+    }
 extern const char source_usage[];
 
 void source_options_default(struct source_options *options);
@@ -67,7 +67,7 @@ struct source {
     uint16_t vlan, inner_vlan;
 };
 
-int source_open(const struct source_options *options, struct source *out, char error[SOURCE_ERROR_BYTES]);
+int source_open(const struct source_options *options, struct source *out, char error[REASON_BYTES]);
 void source_close(struct source *source);
 /* Writes frame `index` (below count_frames) into `frame` (SOURCE_FRAME_BYTES); returns its length. */
 uint32_t source_frame_write(const struct source *source, uint64_t index, uint8_t *frame);

@@ -26,21 +26,20 @@ static const struct video_format formats[] = {
     {"2160p5994", 3840, 2160, 60000, 1001},
 };
 
-const struct video_format *video_format_find(const char *name)
-{
-    for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
-        if (strcmp(formats[i].name, name) == 0)
+const struct video_format *video_format_find(const char *name) {
+    for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+        if (strcmp(formats[i].name, name) == 0) {
             return &formats[i];
+        }
+    }
     return NULL;
 }
 
-uint32_t video_frames_per_picture(const struct video_format *format)
-{
+uint32_t video_frames_per_picture(const struct video_format *format) {
     return format->width_pixels / VIDEO_PIXELS * format->height_lines;
 }
 
-uint64_t video_frame_time_ns(const struct video_format *format, uint64_t index)
-{
+uint64_t video_frame_time_ns(const struct video_format *format, uint64_t index) {
     uint64_t per_picture = video_frames_per_picture(format);
     uint64_t picture = index / per_picture, frame = index % per_picture;
     uint64_t period_ns = NS_PER_S * format->per_s / format->pictures;
@@ -51,19 +50,18 @@ uint64_t video_frame_time_ns(const struct video_format *format, uint64_t index)
 }
 
 /* RFC 1071 over the 20 bytes of the header. */
-static uint16_t ipv4_checksum(const uint8_t *header)
-{
+static uint16_t ipv4_checksum(const uint8_t *header) {
     uint32_t sum = 0;
 
-    for (int i = 0; i < 20; i += 2)
+    for (int i = 0; i < 20; i += 2) {
         sum += load_be16(header + i);
+    }
     sum = (sum & 0xffff) + (sum >> 16);
     sum = (sum & 0xffff) + (sum >> 16);
     return (uint16_t)~sum;
 }
 
-static void write_ethernet_ip_udp(const struct video_flow *flow, uint8_t *frame)
-{
+static void write_ethernet_ip_udp(const struct video_flow *flow, uint8_t *frame) {
     static const uint8_t source_mac[6] = {0x02, 0x53, 0x42, 0x00, 0x00, 0x01}; /* locally administered */
     uint8_t *ip = frame + IPV4_AT, *udp = frame + UDP_AT;
 
@@ -91,8 +89,7 @@ static void write_ethernet_ip_udp(const struct video_flow *flow, uint8_t *frame)
     store_be16(udp + 6, 0); /* RFC 768: none, allowed over IPv4 */
 }
 
-static void write_rtp(const struct video_format *format, uint64_t index, uint8_t *frame)
-{
+static void write_rtp(const struct video_format *format, uint64_t index, uint8_t *frame) {
     uint32_t per_picture = video_frames_per_picture(format), per_line = format->width_pixels / VIDEO_PIXELS;
     uint64_t picture = index / per_picture;
     uint32_t place = (uint32_t)(index % per_picture);
@@ -111,21 +108,19 @@ static void write_rtp(const struct video_format *format, uint64_t index, uint8_t
 }
 
 /* splitmix64's finalizer: a bijection, so no two frames of a flow have the same first payload word. */
-static uint64_t mix(uint64_t value)
-{
+static uint64_t mix(uint64_t value) {
     value += 0x9e3779b97f4a7c15ull;
     value = (value ^ value >> 30) * 0xbf58476d1ce4e5b9ull;
     value = (value ^ value >> 27) * 0x94d049bb133111ebull;
     return value ^ value >> 31;
 }
 
-void video_frame_write(const struct video_flow *flow, uint64_t index, uint8_t *frame)
-{
+void video_frame_write(const struct video_flow *flow, uint64_t index, uint8_t *frame) {
     write_ethernet_ip_udp(flow, frame);
     write_rtp(flow->format, index, frame);
     /* An arithmetic sequence per frame: additions only, so the compiler makes vectors of it. Little-endian words. */
     uint64_t seed = mix(index);
-    for (uint32_t word = 0; word < VIDEO_PAYLOAD_BYTES / 8; word++) {
+    for (size_t word = 0; word < VIDEO_PAYLOAD_BYTES / 8; word++) {
         uint64_t value = seed + word * 0x9e3779b97f4a7c15ull;
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
         value = __builtin_bswap64(value);
@@ -134,7 +129,6 @@ void video_frame_write(const struct video_flow *flow, uint64_t index, uint8_t *f
     }
 }
 
-uint32_t video_frame_claimed_index(const uint8_t *frame)
-{
+uint32_t video_frame_claimed_index(const uint8_t *frame) {
     return (uint32_t)load_be16(frame + SEQUENCE_AT) << 16 | load_be16(frame + RTP_AT + 2);
 }

@@ -9,9 +9,9 @@
 
 #include <stdint.h>
 
-#define VIDEO_PAYLOAD_BYTES 1200                          /* 480 pixels: 240 pgroups of 5 bytes (RFC 4175, 4.3) */
+#define VIDEO_PAYLOAD_BYTES 1200 /* 480 pixels: 240 pgroups of 5 bytes (RFC 4175, 4.3) */
 #define VIDEO_PIXELS 480
-#define VIDEO_HEADER_BYTES (14 + 20 + 8 + 12 + 2 + 6)     /* Ethernet, IPv4, UDP, RTP, extended sequence, segment */
+#define VIDEO_HEADER_BYTES (14 + 20 + 8 + 12 + 2 + 6) /* Ethernet, IPv4, UDP, RTP, extended sequence, segment */
 #define VIDEO_FRAME_BYTES (VIDEO_HEADER_BYTES + VIDEO_PAYLOAD_BYTES)
 
 struct video_format {
@@ -32,7 +32,8 @@ struct video_flow {
 /* NULL where the name is unknown; names are 1080p50, 1080p5994, 2160p50, 2160p5994. */
 const struct video_format *video_format_find(const char *name);
 uint32_t video_frames_per_picture(const struct video_format *format);
-/* When frame `index` leaves, from the start of picture 0: spread over the active part, as ST 2110-21 gapped senders do. */
+/* When frame `index` leaves, from the start of picture 0: spread over the active part, as ST 2110-21 gapped senders do.
+ */
 uint64_t video_frame_time_ns(const struct video_format *format, uint64_t index);
 /* Writes VIDEO_FRAME_BYTES. */
 void video_frame_write(const struct video_flow *flow, uint64_t index, uint8_t *frame);

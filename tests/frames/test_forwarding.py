@@ -121,6 +121,19 @@ def test_no_output_with_a_free_slot_is_a_drop(tmpfs: Path) -> None:
         rig.check_outputs()
 
 
+def test_an_idle_turn_takes_sent_slots_back(tmpfs: Path) -> None:
+    slots = 16
+    with Rig(tmpfs / "state", [0, 0], slots, [2048]) as rig:
+        rig.publish([route_to(1)])
+        for frames in (slots // 2 - 1, slots - 1, 1, slots - 1):
+            for _ in range(frames):
+                assert rig.inject(0, FRAME)
+            rig.run_dry()
+            assert rig.collect()[1] == [FRAME] * frames
+            rig.turn()
+        rig.check_account()
+
+
 def test_longer_than_the_output_buffer_is_a_drop(tmpfs: Path) -> None:
     jumbo = build_media_frame(GROUP, 6000, bytes(3000))
     with Rig(tmpfs / "state", [1, 0, 1], 16, [2048, 4096]) as rig:

@@ -28,6 +28,7 @@ from appliance.fastpath import (
 from appliance.fastpath.handle import Handle
 
 from .frame_builder import build_media_frame
+from .waiting import wait_until
 
 GROUP = IPv4Address("239.1.2.1")
 FRAME = build_media_frame(GROUP, 6000, b"media")
@@ -105,21 +106,19 @@ def test_nobody_closes_under_a_running_loop(tmpfs: Path) -> None:
     thread = threading.Thread(target=worker.run)
     thread.start()
     try:
-        while not state.read_worker().running:
-            pass
+        wait_until(lambda: state.read_worker().running)
         with RouteTable.build([ROUTE]) as table:
             state.publish(table, 1, bytes(32))
-        while state.read_worker().generation != 1:
-            pass
+        wait_until(lambda: state.read_worker().generation == 1)
         for handle in handles.values():
             with pytest.raises(ClosedError, match="runs in another thread"):
                 handle.close()
         with pytest.raises(ClosedError, match="runs in another thread"):
             worker.turn()
         port.inject(FRAME)
-        while (frame := port.collect()) is None:
-            pass
-        assert frame == FRAME
+        collected: list[bytes] = []
+        wait_until(lambda: bool(collected.extend(port.collect_all()) or collected))
+        assert collected == [FRAME]
     finally:
         state.request_stop()
         thread.join()
@@ -223,6 +222,16 @@ def test_a_table_is_a_dictionary(wanted: list[FrameKey], other: FrameKey) -> Non
             with pytest.raises(NativeError) as refused:
                 table.add(route)
             assert refused.value.code in (names.E_DUPLICATE, names.E_TABLE_FULL)
+
+
+def test_keys_that_differ_in_two_octets_only_are_told_apart() -> None:
+    """Full of routes to one group: a lookup that took the hash for the key would soon find a wrong one."""
+    with RouteTable() as table:
+        for udp_port in range(names.MAX_ROUTES):
+            table.add(Route(FrameKey(0, GROUP, udp_port), (0,), udp_port))
+        for vlan in (None, 0, 1):
+            for udp_port in range(names.MAX_ROUTES, 65536):
+                assert table.lookup(FrameKey(0, GROUP, udp_port, vlan)) is None
 
 
 def test_a_full_table() -> None:

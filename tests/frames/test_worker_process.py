@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -18,8 +18,9 @@ from appliance.errors import ExitCode
 from appliance.fastpath import FrameKey, Route, RouteTable, StateSegment, names
 from appliance.telemetry import collect_observation
 
+from .waiting import LIMIT_S, wait_until
+
 DIGEST = bytes(32)
-LIMIT_S = 60.0
 TABLE = [Route(FrameKey(0, IPv4Address("239.1.2.1"), 6000), (1,), 0)]
 PORTS = [{"name": "in", "device": "memory:in"}, {"name": "out", "device": "memory:out", "ring_slots": 64}]
 
@@ -44,13 +45,6 @@ def start(runtime_dir: Path) -> "subprocess.Popen[str]":
         "main",
     ]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def wait_until(reached: Callable[[], bool]) -> None:
-    end = time.monotonic() + LIMIT_S
-    while not reached():
-        assert time.monotonic() < end, f"not reached within {LIMIT_S} s"
-        time.sleep(0.005)
 
 
 def is_running(files: WorkerFiles, pid: int) -> bool:

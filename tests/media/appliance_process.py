@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from lab_net import LabNet, Namespace
+from lab_net import LabNet, Namespace, Niceness, favour
 
 Document = dict[str, Any]
 
@@ -49,7 +49,8 @@ class ApplianceProcess:
     def __init__(self, net: LabNet, namespace: Namespace, folder: Path) -> None:
         self._net, self._namespace, self._folder = net, namespace, folder
         self.runtime_dir, self.state_dir = folder / "run", folder / "state"
-        self.config, self.log = folder / "config.yaml", folder / "daemon.log"
+        self.config = folder / "config.yaml"
+        self.account, self.log = folder / "daemon.out", folder / "daemon.log"
         self._daemon: subprocess.Popen[bytes] | None = None
         for path in (self.runtime_dir, self.state_dir):
             path.mkdir(parents=True, exist_ok=True)
@@ -79,7 +80,9 @@ class ApplianceProcess:
     def apply(self, text: str, *options: str) -> subprocess.CompletedProcess[str]:
         """Write the configuration and `appliance apply` it."""
         self.config.write_text(text)
-        return self.run("apply", str(self.config), *options)
+        done = self.run("apply", str(self.config), *options)
+        favour_workers(self.fetch_status())  # it may have started others
+        return done
 
     # ---- its life
 
@@ -91,28 +94,28 @@ class ApplianceProcess:
 
     def start_daemon(self) -> None:
         """Start the daemon with the configuration as it is; does not wait."""
-        with self.log.open("ab") as log:
+        with self.account.open("ab") as account, self.log.open("ab") as log:
             self._daemon = subprocess.Popen(
                 self._command("run", "--config", str(self.config)),
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=account,
                 stderr=log,
                 env=self._environment(),
                 start_new_session=True,
             )
 
-    def stop(self, timeout_s: float = 20) -> str:
-        """SIGTERM to the daemon; everything it printed in its life, the final account last."""
+    def stop(self, timeout_s: float = 20, number: signal.Signals = signal.SIGTERM) -> str:
+        """SIGTERM (or another signal) to the daemon; what it printed on standard output: the final account."""
         if self._daemon is not None and self._daemon.poll() is None:
-            self._daemon.send_signal(signal.SIGTERM)
+            self._daemon.send_signal(number)
             try:
                 self._daemon.wait(timeout_s)
             except subprocess.TimeoutExpired:
                 self._daemon.kill()
                 raise ApplianceProcessError(
-                    f"still there {timeout_s} s after SIGTERM: {self.output()}"
+                    f"still there {timeout_s} s after {number.name}: {self.output()}"
                 ) from None
-        return self.output()
+        return self.account.read_text() if self.account.exists() else ""
 
     def kill_daemon(self) -> None:
         """`kill -9` of the daemon alone."""
@@ -126,8 +129,8 @@ class ApplianceProcess:
         return None if self._daemon is None else self._daemon.poll()
 
     def output(self) -> str:
-        """What its daemons printed until now."""
-        return self.log.read_text() if self.log.exists() else ""
+        """What its daemons printed until now: messages, then the account."""
+        return "".join(path.read_text() for path in (self.log, self.account) if path.exists())
 
     # ---- looking at it
 
@@ -150,6 +153,7 @@ class ApplianceProcess:
         while time.monotonic() < end_s:
             document = self.fetch_status()
             if document is not None and condition(document):
+                favour_workers(document)
                 return document
             if self.exit_code is not None:
                 raise ApplianceProcessError(f"appliance run ended with {self.exit_code}: {self.output()}")
@@ -177,6 +181,12 @@ class ApplianceProcess:
             "APPLIANCE_RUNTIME_DIR": str(self.runtime_dir),
             "APPLIANCE_STATE_DIR": str(self.state_dir),
         }
+
+
+def favour_workers(document: Document | None) -> None:
+    """Let the workers of a status document go before everything else on a busy machine."""
+    for worker in document["workers"] if document is not None else []:
+        favour(int(worker["pid"]), Niceness.APPLIANCE)
 
 
 def _forwards(document: Document) -> bool:

@@ -3,9 +3,9 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
-from click.testing import Result
 from typer.testing import CliRunner
 
 from driver_builds.cli.main import app
@@ -25,7 +25,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def _run(*arguments: str) -> Result:
+def _run(*arguments: str) -> Any:
     return CliRunner().invoke(app, list(arguments))
 
 

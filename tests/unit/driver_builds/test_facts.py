@@ -2,7 +2,7 @@
 """Facts that stand in two places are the same in both."""
 
 from appliance.errors import ExitCode as ApplianceExitCode
-from driver_builds.catalogue import load_drivers, load_netmap_pin
+from driver_builds.catalogue import load_corrections, load_drivers, load_netmap_pin
 from driver_builds.errors import ExitCode
 from driver_builds.patches import select_patch
 from driver_builds.pipeline import probe
@@ -21,6 +21,12 @@ def test_the_catalogue() -> None:
         assert driver.config == f"CONFIG_{driver.name.upper()}"
         assert driver.source.rsplit("/", 1)[1] == driver.family
     assert len({driver.source for driver in drivers.values()}) == len(drivers)
+
+
+def test_the_corrections() -> None:
+    corrections = load_corrections()
+    assert len({correction.name for correction in corrections}) == len(corrections)
+    assert {correction.driver for correction in corrections} <= set(load_drivers())
 
 
 def test_the_pin() -> None:

@@ -48,6 +48,7 @@ def artifacts(tmp_path: Path) -> Path:
                 depends=[depends] if depends else [],
                 imports=1,
                 patch=patch if depends else None,
+                corrections=["e1000-last-slot"] if depends else [],
                 baseline="built" if depends else None,
             )
         )

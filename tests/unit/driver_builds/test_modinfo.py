@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from driver_builds.errors import ModuleFileError
@@ -78,6 +78,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
         load_module_info(tmp_path / "none.ko")
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(WHOLE) - 1), st.integers(0, 255))
 def test_a_damaged_byte_never_does_more_than_raise(position: int, value: int) -> None:
     damaged = WHOLE[:position] + bytes([value]) + WHOLE[position + 1 :]
@@ -85,6 +86,7 @@ def test_a_damaged_byte_never_does_more_than_raise(position: int, value: int) ->
         parse_module(damaged)
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(WHOLE)))
 def test_a_cut_file_is_never_taken_for_whole(length: int) -> None:
     if length == len(WHOLE):

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pipeline from probe to manifest, in miniature: what is built, what is refused, and how it says so."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from driver_builds.catalogue import Correction
 from driver_builds.errors import DriverBuildError, RefusedAsUnsafe, StageError
 from driver_builds.manifest import load_manifest
 from driver_builds.pipeline.context import BuildContext
 from driver_builds.pipeline.run import apply_plan, work_folders
 from driver_builds.plan import BuildInputs, Step
+from driver_builds.tree_hash import hash_file
 from driver_builds.verify import find_artifact_problems
 
 from .miniature import Miniature
@@ -119,6 +122,57 @@ def test_one_that_fails_leaves_the_others(miniature: Miniature, stage: str, reas
     assert refused.log == "logs/e1000e.log"
     assert "make" in (context.artifacts / "logs/e1000e.log").read_text()
     assert not context.get_cached("e1000e").exists()
+
+
+@pytest.fixture
+def correction(miniature: Miniature) -> Correction:
+    """e1000's patch takes its dependency from a header of netmap that is wrong; this corrects it."""
+    header = miniature.tree / "LINUX" / "if_e1000_netmap.h"
+    header.write_text('/* netmap */\n#define DEPENDS "depends="\n')
+    source = miniature.get_source("e1000").read_text()
+    miniature.write_driver(
+        "e1000", source.replace('"depends="', "DEPENDS").replace("return 0", "return DEPENDS[0]")
+    )
+    miniature.write_driver("e1000", '#define DEPENDS ""\n' + miniature.get_source("e1000").read_text())
+    miniature.write_patch("e1000", '#define DEPENDS ""', "#include <if_e1000_netmap.h>")
+    return Correction(
+        name="e1000-depends",
+        driver="e1000",
+        file="LINUX/if_e1000_netmap.h",
+        file_sha256=hash_file(header),
+        line=2,
+        text='#define DEPENDS "depends=netmap"',
+        why="it does not depend on netmap",
+    )
+
+
+def test_a_known_fault_of_netmap_is_corrected_in_a_copy(miniature: Miniature, correction: Correction) -> None:
+    before = (miniature.tree / correction.file).read_text()
+    miniature.inputs = replace(miniature.inputs, corrections=(correction,))
+    context, reported = _apply(miniature)
+    assert "correct e1000 done" in reported
+    assert "correct e1000e done" not in reported
+    manifest = load_manifest(context.artifacts)
+    assert {module.name: module.corrections for module in manifest.modules} == {
+        "netmap": [],
+        "e1000": ["e1000-depends"],
+        "e1000e": [],
+    }
+    assert (miniature.tree / correction.file).read_text() == before
+
+
+def test_without_its_correction_the_driver_is_refused(miniature: Miniature, correction: Correction) -> None:
+    context, _ = _apply(miniature)
+    assert [refused.name for refused in load_manifest(context.artifacts).refused] == ["e1000"]
+
+
+def test_a_correction_beyond_the_files_end_is_refused(miniature: Miniature, correction: Correction) -> None:
+    wrong = correction.model_copy(update={"line": 3})
+    miniature.inputs = replace(miniature.inputs, corrections=(wrong,))
+    context, _ = _apply(miniature)
+    (refused,) = load_manifest(context.artifacts).refused
+    assert (refused.name, refused.stage) == ("e1000", "correct")
+    assert "has 2 lines, no line 3" in refused.reason
 
 
 def test_a_kernel_without_the_driver(miniature: Miniature) -> None:

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`appliance status` as a person sees it, 80 columns wide."""
+
+from collections.abc import Callable
+
+import pytest
+
+from appliance.cli.console import print_blocks
+from appliance.cli.status import find_exit_code
+from appliance.cli.status_page import build_page
+from appliance.daemon.api import DaemonStatus, GenerationStatus, StatusDocument
+from appliance.fastpath.names import DROP_LABELS
+from appliance.telemetry import Account, PortRecord, RouteRecord, WorkerRecord
+
+CheckGolden = Callable[[str, str], None]
+
+NO_DROPS = dict.fromkeys(DROP_LABELS, 0)
+
+
+def build_port(name: str, device: str, adapter: str, **counters: int) -> PortRecord:
+    fields = dict.fromkeys(PortRecord.model_fields, 0) | {
+        "name": name,
+        "worker": "main",
+        "device": device,
+        "kind": device.split(":")[0],
+        "adapter": adapter,
+        "dropped_frames": NO_DROPS,
+    }
+    return PortRecord.model_validate(fields | counters)
+
+
+def build_document(received: int = 4_320_012, problems: tuple[str, ...] = ()) -> StatusDocument:
+    dropped = NO_DROPS | {"no_route": 12}
+    forwarded = received - 12
+    ingress = build_port(
+        "red-in", "netmap:ens1f0", "native", received_frames=received, received_bytes=received * 1262
+    ).model_copy(update={"forwarded_frames": forwarded, "dropped_frames": dropped})
+    return StatusDocument(
+        daemon=DaemonStatus(running=True, pid=811),
+        generation=GenerationStatus(active=7, digest="0" * 64, configured="/etc/appliance/config.yaml"),
+        workers=(
+            WorkerRecord(
+                name="main",
+                pid=812,
+                alive=True,
+                running=True,
+                generation=7,
+                published=7,
+                heartbeat_age_s=0.01,
+                restarts=0,
+                balanced=True,
+                account=Account(received_frames=received, forwarded_frames=forwarded, dropped_frames=dropped),
+            ),
+        ),
+        ports=(
+            ingress,
+            build_port(
+                "red-out",
+                "netmap:ens1f1",
+                "native",
+                offered_frames=forwarded,
+                transmitted_frames=forwarded - 5,
+                transmitted_bytes=(forwarded - 5) * 1262,
+                tx_full_frames=5,
+            ),
+            build_port("monitor-of-the-long-name", "xdp:enp0s31f6", "xdp_zerocopy"),
+        ),
+        routes=(RouteRecord(name="camera-1", frames=forwarded, bytes=forwarded * 1262),),
+        problems=problems,
+    )
+
+
+DEAD = build_document(
+    problems=("no daemon answers at /run/appliance/control.sock (connection refused); start one: …",)
+)
+PAGES: dict[str, tuple[StatusDocument, StatusDocument | None, int]] = {
+    "all-well": (build_document(), None, 0),
+    "problems": (
+        build_document(
+            problems=(
+                "configuration not applied: /etc/appliance/config.yaml: not applied, because frames would be "
+                "lost while workers restart; to accept that: `appliance apply --allow-restart`\n"
+                "  restart worker main: cpu 1 → 2",
+                "worker main: no heartbeat for 3.0 s, one every 0.2 s was wanted; look whether its CPU is taken",
+            )
+        ),
+        None,
+        1,
+    ),
+    "no-daemon": (
+        DEAD.model_copy(update={"daemon": DaemonStatus(running=False, pid=None, problem=DEAD.problems[0])}),
+        None,
+        4,
+    ),
+    "watch": (build_document(4_752_012), build_document(), 0),
+    "nothing": (
+        StatusDocument(
+            daemon=DaemonStatus(running=False, pid=None, problem="no daemon answers"),
+            generation=GenerationStatus(),
+            workers=(),
+            ports=(),
+            routes=(),
+            problems=("no daemon answers",),
+        ),
+        None,
+        4,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page(
+    name: str, check_golden: CheckGolden, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    document, before, exit_code = PAGES[name]
+    print_blocks(build_page(document, before, 2.0))
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 80
+    assert find_exit_code(document) == exit_code
+    check_golden(name, shown)

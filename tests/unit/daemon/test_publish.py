@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables published to a true loop over memory: ports, in this process."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+
+from appliance.config.load import Loaded, parse_config
+from appliance.daemon import publish
+from appliance.daemon.counters import RouteCounter
+from appliance.daemon.publish import build_table, publish_table, read_port_indices
+from appliance.errors import NotAcknowledged, WorkerError
+from appliance.fastpath import FrameKey, LoopWorker, MemoryPort, Region, StateSegment
+
+TEXT = """\
+version: 1
+ports:
+  - {name: blue-out, device: "memory:c"}
+  - {name: red-in, device: "memory:a"}
+  - {name: red-out, device: "memory:b"}
+routes:
+  - name: camera-1
+    match: {port: red-in, vlan: 100, group: 239.1.2.1, udp_port: 6000}
+    outputs: [red-out, blue-out]
+"""
+COUNTERS = {"camera-1": RouteCounter(index=5)}
+
+
+def load(text: str = TEXT) -> Loaded:
+    return parse_config(text, "c.yaml")
+
+
+@dataclass
+class Loop:
+    """A worker whose loop turns when the test says so."""
+
+    state: StateSegment
+    worker: LoopWorker
+
+
+@pytest.fixture
+def loop(tmp_path: Path) -> Iterator[Loop]:
+    """Its ports were opened in another order than the configuration has them."""
+    with (
+        Region(3 * 2 * 64) as region,
+        MemoryPort.create("a", region, 64) as red_in,
+        MemoryPort.create("b", region, 64) as red_out,
+        MemoryPort.create("c", region, 64) as blue_out,
+        StateSegment.create(tmp_path / "state") as state,
+        LoopWorker(state, "poll") as worker,
+    ):
+        for name, port in {"red-in": red_in, "red-out": red_out, "blue-out": blue_out}.items():
+            worker.add_port(port, name)
+        yield Loop(state, worker)
+
+
+def test_indices_are_those_of_the_running_worker(loop: Loop) -> None:
+    assert read_port_indices(loop.state) == {"red-in": 0, "red-out": 1, "blue-out": 2}
+
+
+def test_table(loop: Loop) -> None:
+    with build_table(load().config, "main", read_port_indices(loop.state), COUNTERS) as table:
+        assert len(table) == 1
+        found = table.lookup(FrameKey(0, IPv4Address("239.1.2.1"), 6000, vlan=100))
+        assert found is not None
+        assert (found.outputs, found.counter) == ((1, 2), 5)
+        assert table.lookup(FrameKey(0, IPv4Address("239.1.2.1"), 6000)) is None
+
+
+def test_a_port_the_worker_has_not(loop: Loop) -> None:
+    text = TEXT.replace("blue-out", "green-out")
+    with pytest.raises(WorkerError, match="worker main: has not opened green-out; restart it"):
+        build_table(load(text).config, "main", read_port_indices(loop.state), COUNTERS)
+
+
+def publish_once(loop: Loop, generation: int, alive: bool = True) -> None:
+    with build_table(load().config, "main", read_port_indices(loop.state), COUNTERS) as table:
+        publish_table("main", loop.state, table, generation, load().digest, lambda: alive)
+
+
+def test_acknowledged_by_a_turn(loop: Loop) -> None:
+    stop = threading.Event()
+
+    def turn() -> None:
+        while not stop.is_set():
+            loop.worker.turn()
+
+    thread = threading.Thread(target=turn)
+    thread.start()
+    try:
+        publish_once(loop, 3)
+        publish_once(loop, 4)
+    finally:
+        stop.set()
+        thread.join()
+    seen = loop.state.read_worker()
+    assert (seen.generation, seen.published, seen.digest.hex()) == (4, 4, load().digest)
+
+
+def test_not_acknowledged(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publish, "ACKNOWLEDGE_LIMIT_S", 0.05)
+    wanted = "worker main: still uses generation 0, generation 1 was published"
+    with pytest.raises(NotAcknowledged, match=wanted):
+        publish_once(loop, 1)
+    # The next one waits for it first.
+    with pytest.raises(NotAcknowledged, match=wanted):
+        publish_once(loop, 2)
+    assert loop.state.read_worker().published == 1
+
+
+def test_a_worker_that_dies_meanwhile(loop: Loop) -> None:
+    with pytest.raises(WorkerError, match="worker main: ended before it used generation 1"):
+        publish_once(loop, 1, alive=False)
