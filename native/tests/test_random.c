@@ -9,7 +9,7 @@
 #include "rig.h"
 #include <string.h>
 
-enum { PORTS = 5, ROUTES = 40, ROUNDS = 60, TURNS = 40, QUEUE = 4096 };
+enum { PORTS = 5, ROUTES = 40, ROUNDS = 25, TURNS = 40, QUEUE = 4096 };
 
 static uint64_t seed;
 

@@ -105,6 +105,23 @@ static void interface_is_removed(void) {
     links_make();
 }
 
+/* All queues of an interface are one port; frames of a flow keep their order. */
+static void several_queues(void) {
+    static const char *const wide[2] = {"xdp:wc", "xdp:wd"};
+    struct fp_port_config config = {.spec = "xdp:wc", .ring_slots = SLOTS};
+    struct wire_appliance appliance;
+    shell("ip link add sc numtxqueues 3 numrxqueues 3 type veth peer name wc numtxqueues 3 numrxqueues 3");
+    shell("ip link add wd numtxqueues 2 numrxqueues 2 type veth peer name sd numtxqueues 2 numrxqueues 2");
+    shell("for i in sc wc wd sd; do ip link set $i up; done");
+    CHECK_EQ(fp_port_plan_buffers(&config), 3 * 2 * SLOTS);
+    wire_appliance_open(&appliance, wide, 0, SLOTS);
+    CHECK_EQ(wire_info(&appliance, 0).rx_rings, 3);
+    CHECK_EQ(wire_info(&appliance, 1).tx_rings, 2);
+    wire_exchange("several queues", "sc", "sd", FEW_FRAMES, WINDOW);
+    wire_appliance_close(&appliance);
+    CHECK_EQ(try_open("xdp:wc-2", 0, 128), 0);
+}
+
 static void forward(uint32_t flags, enum fp_adapter adapter, const char *mode) {
     struct wire_appliance appliance;
     wire_appliance_open(&appliance, specs, flags, SLOTS);
@@ -129,6 +146,7 @@ int main(void) {
     RUN(busy_queue);
     RUN(link_goes_down_and_up);
     RUN(interface_is_removed);
+    RUN(several_queues);
     RUN(native_hook);
     RUN(generic_hook);
     return 0;

@@ -19,6 +19,18 @@ static void *run_loop(void *argument) {
     return NULL;
 }
 
+static uint32_t buffers_for(const char *const specs[2], uint32_t ring_slots) {
+    uint32_t buffers = 1;
+    for (unsigned i = 0; i < 2; i++) {
+        struct fp_port_config config = {.ring_slots = ring_slots};
+        (void)snprintf(config.spec, sizeof config.spec, "%s", specs[i]);
+        int planned = fp_port_plan_buffers(&config);
+        CHECK(planned >= 0);
+        buffers += (uint32_t)planned;
+    }
+    return buffers;
+}
+
 void wire_appliance_open(struct wire_appliance *appliance, const char *const specs[2], uint32_t flags,
                          uint32_t ring_slots) {
     struct fp_table *table = NULL;
@@ -27,7 +39,7 @@ void wire_appliance_open(struct wire_appliance *appliance, const char *const spe
     (void)snprintf(appliance->path, sizeof appliance->path, "/dev/shm/fp-test-wire-%d", (int)getpid());
     CHECK_EQ(fp_state_create(appliance->path, &appliance->state), 0);
     CHECK_EQ(fp_worker_create(appliance->state, FP_WAIT_ADAPTIVE, &appliance->worker), 0);
-    CHECK_EQ(fp_region_create(4 * ring_slots, 2048, &appliance->region), 0);
+    CHECK_EQ(fp_region_create(buffers_for(specs, ring_slots), 2048, &appliance->region), 0);
     for (unsigned i = 0; i < 2; i++) {
         struct fp_port_config config = {.flags = flags, .ring_slots = ring_slots};
         (void)snprintf(config.spec, sizeof config.spec, "%s", specs[i]);
@@ -101,24 +113,24 @@ static double seconds(void) {
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-void wire_exchange(const char *what, const char *from, const char *to, uint32_t frames, uint32_t window) {
+void wire_exchange(const char *what, const char *sender, const char *receiver, uint32_t frames, uint32_t window) {
     uint8_t frame[FRAME_ROOM];
     uint32_t length = frame_build(&media, frame);
-    int sender = packet_socket(from);
-    int receiver = packet_socket(to);
+    int from = packet_socket(sender);
+    int to = packet_socket(receiver);
     uint32_t sent = 0;
     double start = seconds();
     for (uint32_t arrived = 0; arrived < frames; arrived++) {
         for (; sent < frames && sent < arrived + window; sent++) {
             memcpy(frame + length - sizeof sent, &sent, sizeof sent);
-            CHECK_EQ(send(sender, frame, length, 0), length);
+            CHECK_EQ(send(from, frame, length, 0), length);
         }
-        receive_next(receiver, frame, length, arrived);
+        receive_next(to, frame, length, arrived);
     }
     double took = seconds() - start;
     (void)printf("%s: %u frames of %u bytes in order, %.0f frames/s\n", what, frames, length, frames / took);
-    close(sender);
-    close(receiver);
+    close(from);
+    close(to);
 }
 
 int wire_try_open(const char *spec, uint32_t flags, uint32_t ring_slots, uint32_t buffers) {
