@@ -34,6 +34,9 @@ class SourceKind(StrEnum):
     DIRECTORY = "directory"
 
 
+_URLS = frozenset({SourceKind.GIT_URL, SourceKind.TARBALL_URL})
+
+
 @dataclass(frozen=True, slots=True)
 class NetmapTree:
     """netmap's files, unpacked at `path` in the cache; `commit` is None when the source did not say it."""
@@ -92,32 +95,38 @@ def load_netmap_tree(text: str | None, cache: Path, pin: NetmapPin, *, accept: b
     """
     kind, location = parse_netmap_source(text, pin)
     trees = cache / "trees"
-    trees.mkdir(parents=True, exist_ok=True)
-    known = trees / pin.tree_sha256
-    if not accept and kind in {SourceKind.GIT_URL, SourceKind.TARBALL_URL} and known.is_dir():
-        return _check_tree(
-            NetmapTree(known, hash_tree(known), pin.commit, pin.url, location, True), pin, accept
+    tree = NetmapTree(trees / pin.tree_sha256, pin.tree_sha256, pin.commit, pin.url, location, True)
+    if accept or kind not in _URLS or not tree.path.is_dir():
+        tree = _read_tree(kind, location, trees, pin, accept)
+    if hash_tree(tree.path) != tree.sha256:
+        raise RefusedAsUnsafe(
+            f"{tree.path}: its files were changed since; delete that folder and build again"
         )
-    with tempfile.TemporaryDirectory(prefix=".new-", dir=trees) as scratch:
-        commit, unpacked = _unpack(kind, location, Path(scratch), None if accept else pin.commit)
-        digest = hash_tree(unpacked)
-        pinned = digest == pin.tree_sha256
-        if pinned:
-            tree = NetmapTree(trees / digest, digest, pin.commit, pin.url, location, True)
-        else:
-            tree = NetmapTree(trees / digest, digest, commit, _get_url(kind, location), location, False)
-        _check_tree(tree, pin, accept)
-        with store.locked(tree.path):
-            if not tree.path.is_dir():
-                unpacked.rename(tree.path)
-        if hash_tree(tree.path) != digest:
-            raise RefusedAsUnsafe(
-                f"{tree.path}: its files were changed since; delete that folder and build again"
-            )
     if not (tree.path / "LINUX" / "configure").is_file():
         raise DriverBuildError(
             f"netmap source {location}: has no LINUX/configure; this is not netmap's source"
         )
+    return tree
+
+
+def _read_tree(kind: SourceKind, location: str, trees: Path, pin: NetmapPin, accept: bool) -> NetmapTree:
+    trees.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=trees) as scratch:
+        commit, unpacked = _unpack(kind, location, Path(scratch), None if accept else pin.commit)
+        digest = hash_tree(unpacked)
+        if digest == pin.tree_sha256:
+            tree = NetmapTree(trees / digest, digest, pin.commit, pin.url, location, True)
+        elif accept:
+            url = location if kind in _URLS else None
+            tree = NetmapTree(trees / digest, digest, commit, url, location, False)
+        else:
+            raise RefusedAsUnsafe(
+                f"netmap source {location}: tree {digest[:16]} is not the pinned {pin.tree_sha256[:16]} "
+                f"(commit {pin.commit[:12]}); give that commit, or --accept-netmap-tree to build this one"
+            )
+        with store.locked(tree.path):
+            if not tree.path.is_dir():
+                unpacked.rename(tree.path)
     return tree
 
 
@@ -127,19 +136,6 @@ def _find_top(unpacked: Path) -> Path:
     if (unpacked / "LINUX").is_dir() or len(entries) != 1 or not entries[0].is_dir():
         return unpacked
     return entries[0]
-
-
-def _get_url(kind: SourceKind, location: str) -> str | None:
-    return location if kind in {SourceKind.GIT_URL, SourceKind.TARBALL_URL} else None
-
-
-def _check_tree(tree: NetmapTree, pin: NetmapPin, accept: bool) -> NetmapTree:
-    if tree.sha256 != pin.tree_sha256 and not accept:
-        raise RefusedAsUnsafe(
-            f"netmap source {tree.origin}: tree {tree.sha256[:16]} is not the pinned {pin.tree_sha256[:16]} "
-            f"(commit {pin.commit[:12]}); give that commit, or --accept-netmap-tree to build this one"
-        )
-    return tree
 
 
 def _unpack(kind: SourceKind, location: str, scratch: Path, commit: str | None) -> tuple[str | None, Path]:
@@ -179,10 +175,12 @@ def _unpack_git(git: list[str], location: str, target: Path, commit: str | None)
             f"netmap source {location}: has no commit {asked[:12]}{detail}; "
             "fetch it there, or give --accept-netmap-tree to build its HEAD"
         )
-    with process.stream_output(
-        ["git", *git, "archive", "--format=tar", found], environment=environment
-    ) as tar:
-        archive.unpack_tar_stream(tar, target)
+    command = ["git", *git, "archive", "--format=tar", found]
+    try:
+        with process.stream_output(command, environment=environment) as tar:
+            archive.unpack_tar_stream(tar, target)
+    except DriverBuildError as error:
+        raise type(error)(f"netmap source {location}: {error}") from error
     return found, target
 
 

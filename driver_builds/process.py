@@ -70,17 +70,26 @@ def run(
 
 @contextlib.contextmanager
 def stream_output(arguments: Sequence[str], *, environment: Mapping[str, str]) -> Iterator[IO[bytes]]:
-    """A program's stdout as a stream; raises DriverBuildError when it fails once the block is left."""
+    """A program's stdout as a stream; raises DriverBuildError when it fails once the block is left.
+
+    Its own failure is raised also where the block ended by an error: half an output is not the reader's fault.
+    """
     process = _start(arguments, subprocess.DEVNULL, subprocess.PIPE, None, environment)
     assert process.stdout is not None
     assert process.stderr is not None
     with stopped_on_error(process):
-        yield process.stdout
+        problem: DriverBuildError | None = None
+        try:
+            yield process.stdout
+        except DriverBuildError as error:
+            problem = error
         process.stdout.close()
         said = process.stderr.read().decode("utf-8", "replace").strip()
         process.wait()
-    if process.returncode:
-        raise DriverBuildError(f"{arguments[0]} failed with status {process.returncode}: {said}")
+    if process.returncode > 0:
+        raise DriverBuildError(f"{arguments[0]} failed with status {process.returncode}: {said}") from problem
+    if problem is not None:
+        raise problem
 
 
 @contextlib.contextmanager

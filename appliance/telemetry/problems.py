@@ -10,6 +10,8 @@ from appliance.telemetry.records import PortRecord, WorkerRecord
 
 # A worker beats at least every 200 ms (fastpath.h, heartbeat_ns); ten missed beats are no jitter.
 STALE_HEARTBEAT_S = 2.0
+# A table is taken at the next turn: pending is a problem only where turns stopped coming.
+PENDING_HEARTBEAT_S = 0.5
 
 
 def list_worker_problems(worker: WorkerRecord, files: WorkerFiles) -> tuple[str, ...]:
@@ -26,7 +28,7 @@ def list_worker_problems(worker: WorkerRecord, files: WorkerFiles) -> tuple[str,
             f"{name}: no heartbeat for {worker.heartbeat_age_s:.1f} s, one every 0.2 s was wanted; "
             "look whether its CPU is taken away or the process is stopped"
         )
-    if worker.published > worker.generation:
+    if worker.published > worker.generation and (worker.heartbeat_age_s or 0) > PENDING_HEARTBEAT_S:
         problems.append(
             f"{name}: uses generation {worker.generation}, generation {worker.published} was published and "
             "is not acknowledged; look again, and restart the worker where it stays so"

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Why a port could not be opened, as the operator reads it: what failed, what was seen, what to do."""
 
+import errno
 import platform
 from pathlib import Path
 
 from appliance.config.worker_spec import PortSpec
 from appliance.fastpath import NativeError, names
 
+_LOOK_AT_THE_LOG = "look at the kernel log (`dmesg`)"
 _DRIVERS_PLAYBOOK = "run playbooks/drivers.yml for {release}"
 
 
@@ -48,9 +50,22 @@ def _advise(port: PortSpec, error: NativeError) -> str:
         names.E_NO_MEMORY: "use smaller ring_slots",
         names.E_REGION: "use smaller ring_slots, or fewer queues (`ethtool -L`)",
         names.E_SPEC: "write the device as in docs/reference: netmap:…, vale…:…, xdp:… or memory:…",
-        names.E_SYSTEM: "the worker needs root, or CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF and CAP_IPC_LOCK",
+        names.E_SYSTEM: _advise_errno(port, error.errno),
     }
-    return advice.get(error.code, "look at the kernel log (`dmesg`)")
+    return advice.get(error.code, _LOOK_AT_THE_LOG)
+
+
+def _advise_errno(port: PortSpec, number: int) -> str:
+    interface = port.device.interface or port.device.text
+    if number in (errno.EPERM, errno.EACCES):
+        return "the worker needs root, or CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF and CAP_IPC_LOCK"
+    if number == errno.ENETDOWN:
+        return f"`ip link set {interface} up`"
+    if number == errno.EINVAL and port.device.queue is not None:
+        return f"/sys/class/net/{interface}/queues shows the queues there are, {port.device.queue} was wanted"
+    if number in (errno.ENOMEM, errno.ENOBUFS):
+        return "use smaller ring_slots"
+    return _LOOK_AT_THE_LOG
 
 
 def _advise_mode(port: PortSpec) -> str:

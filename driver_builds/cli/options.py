@@ -9,9 +9,11 @@ import typer
 
 
 def get_default_cache() -> Path:
-    """$XDG_CACHE_HOME/driver-builds, or the same below ~/.cache (XDG Base Directory Specification)."""
+    """studio-bypass/driver-builds in $XDG_CACHE_HOME, or else in ~/.cache (XDG Base Directory Specification)."""
     base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "driver-builds"
+    return (
+        (Path(base) if base.startswith("/") else Path.home() / ".cache") / "studio-bypass" / "driver-builds"
+    )
 
 
 Kernel = Annotated[
@@ -44,7 +46,7 @@ Cache = Annotated[
         metavar="DIR",
         help="Packages, sources and modules.",
         default_factory=get_default_cache,
-        show_default="~/.cache/driver-builds",
+        show_default="~/.cache/studio-bypass/driver-builds",
     ),
 ]
 Jobs = Annotated[

@@ -83,13 +83,12 @@ def _build_patch(patch: AppliedPatch) -> Patch:
 
 
 def _keep(build: BuildContext, name: str, file: Path) -> None:
-    def fill(folder: Path) -> None:
+    """Puts the module into the cache; a build that reads there at the same time sees the old or the new one."""
+    target = build.get_cached(name)
+    with store.locked(target), store.scratch_beside(target) as folder:
         shutil.copy2(file, folder)
         if name == NETMAP:
             for needed in ("Module.symvers", CONFIG_HEADER):
                 shutil.copy2(build.get_folder(NETMAP) / needed, folder)
         (folder / RECORD).write_text(build.modules[name].model_dump_json(indent=2), "utf-8")
-
-    target = build.get_cached(name)
-    shutil.rmtree(target, ignore_errors=True)
-    store.fill_once(target, fill)
+        store.replace_directory(folder, target)

@@ -98,6 +98,16 @@ def test_git_without_the_pinned_commit(netmap: NetmapLike, tmp_path: Path) -> No
         load_netmap_tree(str(netmap.folder), tmp_path / "cache", pin)
 
 
+def test_git_that_cannot_give_all_its_files_says_why(netmap: NetmapLike, tmp_path: Path) -> None:
+    pin = netmap.build_pin(hash_tree(netmap.folder))
+    blob = run_git(netmap.folder, "rev-parse", "HEAD:LINUX/configure")
+    (netmap.folder / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+    with pytest.raises(
+        DriverBuildError, match=rf"netmap source /.*: git failed with status [0-9]+: .*{blob}"
+    ):
+        load_netmap_tree(str(netmap.folder), tmp_path / "cache", pin)
+
+
 def test_a_changed_tree_in_the_cache_is_refused(netmap: NetmapLike, tmp_path: Path) -> None:
     pin = netmap.build_pin(hash_tree(netmap.folder))
     tree = load_netmap_tree(str(netmap.folder), tmp_path / "cache", pin)
@@ -114,7 +124,7 @@ def test_a_url_is_not_fetched_twice_but_still_checked(netmap: NetmapLike, tmp_pa
     Path(source.removeprefix("file://")).unlink()
     assert load_netmap_tree(source, tmp_path / "cache", pin).sha256 == pin.tree_sha256
     (tree.path / "LINUX" / "configure").write_text("evil\n")
-    with pytest.raises(RefusedAsUnsafe):
+    with pytest.raises(RefusedAsUnsafe, match="its files were changed since"):
         load_netmap_tree(source, tmp_path / "cache", pin)
 
 

@@ -15,7 +15,12 @@ import pytest
 from appliance.config.worker_spec import WorkerFiles, worker_files
 from appliance.fastpath import FrameKey, LoopWorker, MemoryPort, Region, Route, RouteTable, StateSegment
 from appliance.telemetry import Observation, PortRecord, collect_observation
-from appliance.telemetry.problems import STALE_HEARTBEAT_S, list_port_problems, list_worker_problems
+from appliance.telemetry.problems import (
+    PENDING_HEARTBEAT_S,
+    STALE_HEARTBEAT_S,
+    list_port_problems,
+    list_worker_problems,
+)
 from appliance.telemetry.processes import is_alive, read_start_ticks
 
 GROUP = IPv4Address("239.1.2.1")
@@ -98,12 +103,18 @@ def test_an_empty_runtime_directory_has_nothing_to_say(tmp_path: Path) -> None:
     assert collect_observation(tmp_path / "missing") == Observation()
 
 
-def test_a_pending_generation_is_a_problem(loop: Loop, tmp_path: Path) -> None:
+def test_a_pending_generation_is_a_problem_where_no_turn_takes_it(loop: Loop, tmp_path: Path) -> None:
     loop.publish(1)
-    problems = collect_observation(tmp_path).problems
-    assert any("uses generation 0, generation 1 was published" in problem for problem in problems)
-    loop.worker.turn()
-    assert not any("published" in problem for problem in collect_observation(tmp_path).problems)
+    (worker,) = collect_observation(tmp_path).workers
+    running = worker.model_copy(update={"running": True, "heartbeat_age_s": PENDING_HEARTBEAT_S * 2})
+    (problem,) = list_worker_problems(running, loop.files)
+    assert problem.startswith(
+        "worker main: uses generation 0, generation 1 was published and is not acknowledged"
+    )
+    just_offered = running.model_copy(update={"heartbeat_age_s": PENDING_HEARTBEAT_S / 2})
+    assert list_worker_problems(just_offered, loop.files) == ()
+    taken = running.model_copy(update={"generation": 1})
+    assert list_worker_problems(taken, loop.files) == ()
 
 
 def test_a_loop_that_does_not_run_is_a_problem(loop: Loop, tmp_path: Path) -> None:
