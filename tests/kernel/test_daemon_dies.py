@@ -47,6 +47,21 @@ def test_kill_9_of_the_daemon_while_media_flows(forwarding: Studio) -> None:
     assert appliance.worker_pid() == worker
 
 
+def test_an_upgrade_of_the_daemon_while_media_flows(forwarding: Studio) -> None:
+    appliance = forwarding.appliance
+    worker = appliance.worker_pid()
+    stream = forwarding.start_stream()
+    assert appliance.stop(number=signal.SIGUSR1) == ""  # no final account: the worker goes on
+    assert appliance.exit_code == 0
+    stream.wait_more()
+    appliance.start_daemon()
+    document = appliance.wait_until(lambda status: status["daemon"]["running"], "answering")
+    assert [record["pid"] for record in document["workers"]] == [worker]
+    assert document["problems"] == []
+    sent, reports = stream.finish()
+    check_all_arrived(sent, reports, ["red"])
+
+
 def test_the_new_daemon_routes_what_it_was_told(forwarding: Studio) -> None:
     worker = forwarding.appliance.worker_pid()
     forwarding.appliance.kill_daemon()

@@ -85,23 +85,23 @@ class Studio:
         """Start the appliance; returns when it forwards."""
         self.appliance.start(self.config(routes))
 
-    def listen(self, source: MediaSource, expected: Mapping[str, Sequence[str]]) -> dict[str, MediaProcess]:
-        """A witness on every output for what `expected` names there; nothing where it names nothing."""
+    def listen(
+        self, source: MediaSource, expected: Mapping[str, Sequence[str]], outputs: Sequence[str] = OUTPUTS
+    ) -> dict[str, MediaProcess]:
+        """A witness on each of `outputs` for what `expected` names there; for nothing where it names nothing."""
         return {
             output: start_receiver(self.net, self.receiver, output, source, expected.get(output, []))
-            for output in OUTPUTS
+            for output in outputs
         }
 
     def send(self, source: MediaSource, speed: float = 1.0) -> MediaProcess:
         """Start the camera."""
         return start_sender(self.net, self.camera, "out0", source, speed=speed)
 
-    def start_stream(
-        self, group: str = RED_GROUP, expected: Mapping[str, Sequence[str]] | None = None, speed: float = 0.25
-    ) -> "Stream":
-        """Video to `group` that flows until `Stream.finish`; by default it has to come out on red."""
-        source = MediaSource(format="1080p50", seconds=STREAM_S, group=group)
-        witnesses = self.listen(source, {"red": [group]} if expected is None else expected)
+    def start_stream(self, speed: float = 0.25, outputs: Sequence[str] = OUTPUTS) -> "Stream":
+        """Video that has to come out on red until `Stream.finish`; witnesses on `outputs`."""
+        source = MediaSource(format="1080p50", seconds=STREAM_S, group=RED_GROUP)
+        witnesses = self.listen(source, {"red": [RED_GROUP]}, outputs)
         stream = Stream(self.send(source, speed), witnesses)
         stream.wait_flowing()
         return stream
