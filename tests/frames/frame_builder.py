@@ -9,9 +9,9 @@ SOURCE_MAC = bytes.fromhex("020000000001")
 UDP = 17
 FRAGMENT_HEADER = 44
 ETHERTYPE = {4: 0x0800, 6: 0x86DD}
-SOURCE = {4: IPv4Address("192.0.2.1"), 6: IPv6Address("2001:db8::1")}
 
 Address = IPv4Address | IPv6Address
+SOURCE: dict[int, Address] = {4: IPv4Address("192.0.2.1"), 6: IPv6Address("2001:db8::1")}
 
 
 def build_ethernet(payload: bytes, ethertype: int, tags: Sequence[tuple[int, int]] = ()) -> bytes:

@@ -38,6 +38,7 @@ def parse(frame: bytes, port: int) -> FrameKey:
             raise RefusedError("truncated")
         vlans.append(number(rest[:2]) & 0xFFF)
         ethertype, rest = number(rest[2:4]), rest[4:]
+    destination: IPv4Address | IPv6Address
     if ethertype == 0x0800:
         destination, datagram = parse_ipv4(rest)
     elif ethertype == 0x86DD:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -55,9 +56,13 @@ def is_running(files: WorkerFiles, pid: int) -> bool:
         return seen.pid == pid and seen.running
 
 
+def has_generation(state: StateSegment, generation: int) -> bool:
+    return state.read_worker().generation == generation
+
+
 @pytest.fixture
 def runtime_dir(tmpfs: Path, request: pytest.FixtureRequest) -> Path:
-    folder = tmpfs / request.node.name
+    folder = tmpfs / str(request.node.name)
     folder.mkdir()
     return folder
 
@@ -117,7 +122,7 @@ def test_takes_tables_from_another_process(runtime_dir: Path, worker: "subproces
         for generation in range(1, 21):
             with RouteTable.build(TABLE) as table:
                 state.publish(table, generation, DIGEST)
-            wait_until(lambda wanted=generation: state.read_worker().generation == wanted)  # type: ignore[misc]
+            wait_until(partial(has_generation, state, generation))
     (seen,) = collect_observation(runtime_dir).workers
     assert (seen.generation, seen.published, seen.alive, seen.running) == (20, 20, True, True)
 
