@@ -5,10 +5,11 @@ A segment has as many counters as a table has routes, and they cannot be set bac
 counter that another route used before starts at what it shows when it is handed out: its base.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from pydantic import BaseModel, ConfigDict
 
+from appliance.config.schema import MAX_ROUTES_PER_WORKER
 from appliance.telemetry import Observation, RouteRecord
 
 
@@ -35,24 +36,27 @@ def assign_counters(
     """Counters for `routes`: the ones they had, and for new routes the lowest free ones.
 
     `previous` is the assignment of the acknowledged table, so a free counter no longer moves and its base
-    is exact.
+    is exact. Only where none is free (almost every route of a full table replaced at once) does a new route
+    get the counter of one that goes away now; it then also shows what that one matches until the switch.
     """
     names = list(routes)
     kept = {name: previous[name] for name in names if name in previous}
-    # Counters of routes that go away now still move until the new table is taken: not free yet.
-    taken = {counter.index for counter in previous.values()}
-    free = 0
+    candidates = _list_candidates(previous, kept)
     assigned: dict[str, RouteCounter] = {}
     for name in names:
         if name in kept:
             assigned[name] = kept[name]
             continue
-        while free in taken:
-            free += 1
-        taken.add(free)
-        frames, octets = read_base(free)
-        assigned[name] = RouteCounter(index=free, base_frames=frames, base_bytes=octets)
+        index = next(candidates)
+        frames, octets = read_base(index)
+        assigned[name] = RouteCounter(index=index, base_frames=frames, base_bytes=octets)
     return assigned
+
+
+def _list_candidates(previous: Mapping[str, RouteCounter], kept: Mapping[str, RouteCounter]) -> Iterator[int]:
+    in_use = {counter.index for counter in previous.values()}
+    yield from (index for index in range(MAX_ROUTES_PER_WORKER) if index not in in_use)
+    yield from sorted(in_use - {counter.index for counter in kept.values()})
 
 
 def read_nothing(_index: int) -> tuple[int, int]:

@@ -4,6 +4,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from appliance.config.schema import MAX_ROUTES_PER_WORKER
 from appliance.daemon.counters import RouteCounter, assign_counters, read_nothing, subtract_bases
 from appliance.telemetry import Observation, RouteRecord
 
@@ -21,6 +22,13 @@ def test_a_counter_in_use_until_now_is_not_free_yet() -> None:
     assert {name: counter.index for name, counter in second.items()} == {"y": 1, "z": 2}
     third = assign_counters(second, ["y", "z", "w"], lambda index: (10 + index, 100 + index))
     assert third["w"] == RouteCounter(index=0, base_frames=10, base_bytes=100)
+
+
+def test_every_route_of_a_full_table_is_replaced() -> None:
+    full = assign_counters({}, [f"r{n}" for n in range(MAX_ROUTES_PER_WORKER)], read_nothing)
+    other = assign_counters(full, [f"s{n}" for n in range(MAX_ROUTES_PER_WORKER)], lambda index: (index, 0))
+    assert {counter.index for counter in other.values()} == set(range(MAX_ROUTES_PER_WORKER))
+    assert all(counter.base_frames == counter.index for counter in other.values())
 
 
 @given(st.lists(NAMES, min_size=1, max_size=10))
