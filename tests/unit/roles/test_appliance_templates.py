@@ -77,11 +77,11 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
 
 
 def test_service(results: dict[str, dict[str, Any]]) -> None:
-    assert results["offline"]["appliance.service.j2"] == (GOLDEN / "appliance.service").read_text()
+    assert results["offline"]["appliance.service.j2"] == (GOLDEN / "appliance.service.txt").read_text()
 
 
 def test_config(results: dict[str, dict[str, Any]]) -> None:
-    assert results["offline"]["config.yaml.j2"] == (GOLDEN / "config.yaml").read_text()
+    assert results["offline"]["config.yaml.j2"] == (GOLDEN / "config.yaml.txt").read_text()
 
 
 def test_config_keeps_values_and_their_types(results: dict[str, dict[str, Any]]) -> None:

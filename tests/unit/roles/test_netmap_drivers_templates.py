@@ -43,8 +43,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
         "netmap-driver": hashlib.sha256(
             (ROOT / "roles/netmap_drivers/files/netmap-driver.sh").read_bytes()
         ).hexdigest(),
-        "modules-load.conf": hashlib.sha256((GOLDEN / "modules-load.conf").read_bytes()).hexdigest(),
-        "modprobe.conf": hashlib.sha256((GOLDEN / "modprobe-empty.conf").read_bytes()).hexdigest(),
+        "modules-load.conf": hashlib.sha256((GOLDEN / "modules-load.conf.txt").read_bytes()).hexdigest(),
+        "modprobe.conf": hashlib.sha256((GOLDEN / "modprobe-empty.conf.txt").read_bytes()).hexdigest(),
         "manifest.json": hashlib.sha256(MANIFEST.encode()).hexdigest(),
         **{f"{name}.ko": hashlib.sha256(name.encode()).hexdigest() for name in ("netmap", "e1000", "e1000e")},
     }
@@ -80,15 +80,15 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
 
 
 def test_modules_load(results: dict[str, dict[str, Any]]) -> None:
-    assert results["fresh"]["modules-load.conf.j2"] == (GOLDEN / "modules-load.conf").read_text()
+    assert results["fresh"]["modules-load.conf.j2"] == (GOLDEN / "modules-load.conf.txt").read_text()
 
 
 def test_modprobe_without_options(results: dict[str, dict[str, Any]]) -> None:
-    assert results["fresh"]["modprobe.conf.j2"] == (GOLDEN / "modprobe-empty.conf").read_text()
+    assert results["fresh"]["modprobe.conf.j2"] == (GOLDEN / "modprobe-empty.conf.txt").read_text()
 
 
 def test_modprobe_with_options(results: dict[str, dict[str, Any]]) -> None:
-    assert results["other-kernel"]["modprobe.conf.j2"] == (GOLDEN / "modprobe.conf").read_text()
+    assert results["other-kernel"]["modprobe.conf.j2"] == (GOLDEN / "modprobe.conf.txt").read_text()
 
 
 def test_one_host_of_each_kernel_builds(results: dict[str, dict[str, Any]]) -> None:
