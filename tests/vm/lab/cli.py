@@ -40,7 +40,7 @@ def run(
     report: Annotated[Path | None, typer.Option(help="Also write the report as JSON here.")] = None,
     rebuild_image: Annotated[bool, typer.Option(help="Build the guest's image anew.")] = False,
     slowdown: Annotated[float | None, typer.Option(min=0.01, help="Replay that many times slower.")] = None,
-    time_limit: Annotated[float, typer.Option(min=1, help="Seconds for the whole run.")] = 1800.0,
+    time_limit: Annotated[float, typer.Option(min=1, help="Seconds for the whole run.")] = 2400.0,
 ) -> None:
     """Deploy a guest with the playbook, send media through it, compare, verify, deploy again, report."""
     options = Options(ROOT, _choose_ports(ports), keep, rebuild_image, slowdown, time_limit)
@@ -68,7 +68,7 @@ def up(
         say(f"lab: ended the guest that ran in {place}")
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
-    deadline, chosen = Deadline(1800), ports or Ports.NETMAP
+    deadline, chosen = Deadline(2400), ports or Ports.NETMAP
     found, _ = image.provide_image(image.cache_folder(), place / "image.log", deadline)
     wheelhouse = place / "wheelhouse"
     if not bare:

@@ -28,10 +28,12 @@ from lab.report import say
 
 _RECIPE = Path(__file__).parent / "guest"
 _PACKAGES = _RECIPE / "packages.txt"
-_CUSTOMIZE = _RECIPE / "customize.sh"
 _DISK_BYTES = 4 << 30
 _APT_OPTIONS = ('Acquire::Languages "none";', 'APT::Install-Recommends "false";')
-_DPKG_OPTIONS = tuple(f"path-exclude=/usr/share/{name}/*" for name in ("man", "doc", "locale", "info"))
+_DPKG_OPTIONS = (
+    "force-unsafe-io",  # a power cut during the build costs nothing but the build
+    *(f"path-exclude=/usr/share/{name}/*" for name in ("man", "doc", "locale", "info")),
+)
 _TOOLS = ("mmdebstrap", "mke2fs", "qemu-img", "qemu-system-x86_64", "ssh", "ssh-keygen")
 
 
@@ -123,6 +125,11 @@ def check_tools() -> None:
 
 def _build(aside: Path, log: Path, deadline: Deadline) -> Path:
     """Make a whole image folder under `aside`."""
+    if os.geteuid() != 0:
+        raise LabError(
+            "building the guest's image needs root, for files of other owners; build it once with "
+            f"`sudo LAB_CACHE={cache_folder()} make lab …`, later runs need no root"
+        )
     out = aside / "image"
     out.mkdir()
     sources_list, settings = aside / "sources.list", aside / "apt.conf"
@@ -131,11 +138,9 @@ def _build(aside: Path, log: Path, deadline: Deadline) -> Path:
     settings.chmod(0o600)  # a proxy's address may hold a password
     tarball = aside / "root.tar"
     env = {**os.environ, "LAB_MANAGEMENT_MAC": MANAGEMENT_MAC, "LAB_MEDIA_MACS": " ".join(MEDIA_MACS)}
-    command = render_mmdebstrap(read_package_list(_PACKAGES), settings, sources_list, tarball, _CUSTOMIZE)
+    command = render_mmdebstrap(read_package_list(_PACKAGES), settings, sources_list, tarball, _RECIPE)
     run_logged(command, log, deadline, env=env)
-    # As a plain user the tree belongs to a user namespace; mmdebstrap's helper enters the same one again.
-    enter = [] if os.geteuid() == 0 else ["mmdebstrap", "--unshare-helper"]
-    run_logged([*enter, "sh", "-eu", "-c", _render_disk_script(aside, tarball, out)], log, deadline)
+    run_logged(["sh", "-eu", "-c", _render_disk_script(aside, tarball, out)], log, deadline)
     release = (out / "release").read_text().strip()
     if len(release.split()) != 1:
         raise LabError(f"the guest's tree holds several kernels ({release}); which one boots would be chance")
@@ -149,9 +154,10 @@ def read_package_list(path: Path) -> list[str]:
 
 
 def render_mmdebstrap(
-    packages: list[str], settings: Path, sources_list: Path, tarball: Path, customize: Path
+    packages: list[str], settings: Path, sources_list: Path, tarball: Path, recipe: Path
 ) -> list[str]:
     """The command that makes the guest's tree as a tar file."""
+    initramfs = shlex.quote(str(recipe / "initramfs.conf"))
     return [
         "mmdebstrap",
         "--variant=minbase",
@@ -159,7 +165,8 @@ def render_mmdebstrap(
         f"--include={','.join(packages)}",
         f"--aptopt={settings}",
         *(f"--dpkgopt={option}" for option in _DPKG_OPTIONS),
-        f'--customize-hook={shlex.quote(str(customize))} "$1"',
+        f'--essential-hook=install -D -m 644 {initramfs} "$1/etc/initramfs-tools/conf.d/lab"',
+        f'--customize-hook={shlex.quote(str(recipe / "customize.sh"))} "$1"',
         sources.RELEASE,
         str(tarball),
         str(sources_list),

@@ -36,7 +36,7 @@ class Options:
     keep: bool = False
     rebuild_image: bool = False
     slowdown: float | None = None
-    time_limit_s: float = 1800.0
+    time_limit_s: float = 2400.0
 
 
 @dataclass

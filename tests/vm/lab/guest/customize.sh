@@ -68,9 +68,7 @@ for unit in getty@tty1.service serial-getty@ttyS0.service systemd-networkd-wait-
     ln -sf /dev/null "$root/etc/systemd/system/$unit"
 done
 
-# A small initrd: the root disk's driver and file system, and qemu_fw_cfg, through which systemd takes the ssh key.
-mkdir -p "$root/etc/initramfs-tools/conf.d"
-printf 'MODULES=list\nCOMPRESS=lz4\n' >"$root/etc/initramfs-tools/conf.d/lab"
-grep -q '^COMPRESS=' "$root/etc/initramfs-tools/initramfs.conf"
+# The initrd (its size is set by initramfs.conf, before the kernel is installed) gets the root disk's driver and file
+# system, and qemu_fw_cfg, through which systemd takes the ssh key.
 printf 'virtio_pci\nvirtio_blk\next4\ncrc32c\nqemu_fw_cfg\n' >"$root/etc/initramfs-tools/modules"
 chroot "$root" update-initramfs -u -k all
