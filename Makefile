@@ -66,7 +66,7 @@ build/install.stamp: pyproject.toml meson.build meson.options | build/venv.stamp
 lint: setup build/test-packages.stamp ## every linter, no rule skipped
 	ruff check .
 	ruff format --check .
-	lint-imports
+	$(PYTHON) -P requirements/lint_imports.py
 	clang-format --dry-run -Werror $(C_FILES)
 	@[ -d build/tidy ] || CC=clang meson setup -Dextension=false build/tidy >/dev/null
 	clang-tidy -quiet -p build/tidy $(filter %.c,$(C_FILES))

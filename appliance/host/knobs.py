@@ -8,6 +8,8 @@ socket joined passes the NIC's filter only in promiscuous mode.
 `plan_knobs` is pure. A feature the driver does not let go of stays; where frames suffer, that is reported.
 """
 
+import errno
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -71,8 +73,7 @@ def read_knobs(interface: str) -> KnobFacts:
     """The settings of an interface. Raises HostError where it does not exist."""
     try:
         with IPRoute() as route:
-            (link,) = route.link("get", ifname=interface)
-            flags = int(link["flags"])
+            flags = _read_flags(route, interface)
         ethtool = IoctlEthtool(interface)
         try:
             features, fixed = _read_features(ethtool)
@@ -83,6 +84,21 @@ def read_knobs(interface: str) -> KnobFacts:
             f"interface {interface}: its settings cannot be read: {error}; is it there?"
         ) from error
     return KnobFacts(interface, {name: bool(flags & bit) for name, bit in _FLAGS.items()}, features, fixed)
+
+
+def _read_flags(route: IPRoute, interface: str) -> int:
+    # An interface that vanishes is answered with an error, or with nothing where it goes meanwhile.
+    links = list(route.link("get", ifname=interface))
+    if not links:
+        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+    return int(links[0]["flags"])
+
+
+def _find_index(route: IPRoute, interface: str) -> int:
+    indices = list(route.link_lookup(ifname=interface))
+    if not indices:
+        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+    return int(indices[0])
 
 
 def _read_features(ethtool: IoctlEthtool) -> tuple[dict[str, bool], tuple[str, ...]]:
@@ -150,7 +166,9 @@ def _apply_to(interface: str, changes: list[KnobChange]) -> list[str]:
             _apply_flags(interface, flags)
     except (OSError, NetlinkError, EthtoolError) as error:
         wanted = ", ".join(str(change) for change in changes)
-        raise HostError(f"{wanted}: {error}; run the daemon as root") from error
+        gone = getattr(error, "errno", getattr(error, "code", None)) == errno.ENODEV
+        advice = "the interface has gone" if gone else "run the daemon as root"
+        raise HostError(f"{wanted}: {error}; {advice}") from error
     return problems
 
 
@@ -175,6 +193,6 @@ def _apply_flags(interface: str, wanted: Mapping[str, bool]) -> None:
     mask = sum(_FLAGS[name] for name in wanted)
     flags = sum(_FLAGS[name] for name, value in wanted.items() if value)
     with IPRoute() as route:
-        (index,) = route.link_lookup(ifname=interface)
+        index = _find_index(route, interface)
         # `change` keeps every other flag as it is (struct ifinfomsg, rtnetlink(7)).
         route.link("set", index=index, flags=flags, change=mask)
