@@ -40,14 +40,14 @@ class Driver(_Strict):
 
 
 class Correction(_Strict):
-    """One line of our own in place of one line of netmap's; `data/corrections.toml` says what the fields mean."""
+    """Tokens replaced in one line of netmap's; `data/corrections.toml` says what the fields mean."""
 
     name: str = Field(pattern="^[a-z0-9-]+$")
     driver: str = Field(pattern="^[a-z0-9_]+$")
     file: str = Field(pattern="^LINUX/[a-z0-9_]+\\.h$")
     file_sha256: str = Field(pattern="^[0-9a-f]{64}$")
     line: int = Field(ge=1)
-    text: str = Field(pattern="^[^\\n]+$")
+    tokens: dict[str, str] = Field(min_length=1)
     why: str
 
 

@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stage correct: our own lines for known faults of netmap's driver headers, in a copy the driver is given first."""
+"""Stage correct: known faults of netmap's driver headers, put right in a copy the driver is given first."""
+
+import re
 
 from driver_builds.catalogue import Correction
 from driver_builds.errors import StageError
 from driver_builds.pipeline.context import BuildContext
 from driver_builds.plan import Stage, Step
+
+# C: words and numbers, operators of two characters, everything else by itself; joined they are the line again.
+_TOKEN = re.compile(r"\w+|[-+<>=!&|]{1,2}|\s+|.", re.DOTALL)
 
 
 def apply_correct(build: BuildContext, step: Step) -> None:
@@ -21,10 +26,19 @@ def apply_correct(build: BuildContext, step: Step) -> None:
 
 
 def correct_text(text: str, correction: Correction) -> str:
-    """`text` with the correction's line in place of the one that stands there."""
+    """`text` with the correction's tokens replaced in its line."""
     lines = text.splitlines(keepends=True)
     if not 1 <= correction.line <= len(lines):
-        reason = f"{correction.name}: {correction.file} has {len(lines)} lines, no line {correction.line}"
-        raise StageError(Stage.CORRECT, correction.driver, reason)
-    lines[correction.line - 1] = correction.text + "\n"
+        raise _build_error(correction, f"the file has {len(lines)} lines, no line {correction.line}")
+    tokens = _TOKEN.findall(lines[correction.line - 1])
+    for old in correction.tokens:
+        if (count := tokens.count(old)) != 1:
+            raise _build_error(
+                correction, f"{old} stands {count} times in line {correction.line}, wanted once"
+            )
+    lines[correction.line - 1] = "".join(correction.tokens.get(token, token) for token in tokens)
     return "".join(lines)
+
+
+def _build_error(correction: Correction, reason: str) -> StageError:
+    return StageError(Stage.CORRECT, correction.driver, f"{correction.name}: {correction.file}: {reason}")

@@ -10,6 +10,7 @@ from driver_builds.catalogue import Correction
 from driver_builds.errors import DriverBuildError, RefusedAsUnsafe, StageError
 from driver_builds.manifest import load_manifest
 from driver_builds.pipeline.context import BuildContext
+from driver_builds.pipeline.correct import correct_text
 from driver_builds.pipeline.run import apply_plan, work_folders
 from driver_builds.plan import BuildInputs, Step
 from driver_builds.tree_hash import hash_file
@@ -141,7 +142,7 @@ def correction(miniature: Miniature) -> Correction:
         file="LINUX/if_e1000_netmap.h",
         file_sha256=hash_file(header),
         line=2,
-        text='#define DEPENDS "depends=netmap"',
+        tokens={"=": "=netmap"},
         why="it does not depend on netmap",
     )
 
@@ -173,6 +174,20 @@ def test_a_correction_beyond_the_files_end_is_refused(miniature: Miniature, corr
     (refused,) = load_manifest(context.artifacts).refused
     assert (refused.name, refused.stage) == ("e1000", "correct")
     assert "has 2 lines, no line 3" in refused.reason
+
+
+@pytest.mark.parametrize(("token", "count"), [("absent", 0), ('"', 2)])
+def test_a_correction_that_does_not_fit_its_line_is_refused(
+    correction: Correction, token: str, count: int
+) -> None:
+    wrong = correction.model_copy(update={"tokens": {token: "other"}})
+    with pytest.raises(StageError, match=f"stands {count} times in line 2, wanted once"):
+        correct_text('/* netmap */\n#define DEPENDS "depends="\n', wrong)
+
+
+def test_tokens_change_places(correction: Correction) -> None:
+    swap = correction.model_copy(update={"line": 1, "tokens": {"0": "FLAG", "FLAG": "0"}})
+    assert correct_text("a->b = done ? FLAG : 0;\n", swap) == "a->b = done ? 0 : FLAG;\n"
 
 
 def test_a_kernel_without_the_driver(miniature: Miniature) -> None:
