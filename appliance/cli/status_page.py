@@ -121,6 +121,8 @@ def _build_drops(document: StatusDocument) -> Iterator[Block]:
         reasons = [
             f"dropped {reason} {_group(frames)}" for reason, frames in port.dropped_frames.items() if frames
         ]
+        if port.missed_frames:
+            reasons.append(f"missed before the RX ring {_group(port.missed_frames)}")
         if port.tx_full_frames:
             reasons.append(f"TX ring full for {_group(port.tx_full_frames)} copies")
         if port.tx_too_long_frames:

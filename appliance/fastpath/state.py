@@ -41,6 +41,7 @@ class PortCounters:
     merged_frames: int
     to_host_frames: int
     dropped_frames: dict[str, int]
+    missed_frames: int  # lost before the RX ring, not in received
     offered_frames: int
     transmitted_frames: int
     transmitted_bytes: int

@@ -65,6 +65,8 @@ def _render_port(port: PortRecord) -> str:
         f"  port {port.name} ({port.device}, {port.adapter}): received {port.received_frames}, "
         f"transmitted {port.transmitted_frames} of {port.offered_frames} offered"
     )
+    if port.missed_frames:
+        line += f", missed before the RX ring {port.missed_frames}"
     if port.tx_full_frames:
         line += f", TX ring full {port.tx_full_frames}"
     if port.tx_too_long_frames:

@@ -49,6 +49,11 @@ def list_port_problems(port: PortRecord, before: PortRecord | None = None) -> tu
             f"{name}: {errors} failed syncs of {port.device}{_since(before)}, none was wanted; "
             "look at the interface's link and the kernel log"
         )
+    if before is not None and (missed := _rise(port, before, "missed_frames")):
+        problems.append(
+            f"{name}: {missed} frames were lost before its RX ring since the last look, because it was full; "
+            "look whether the worker gets its CPU, give it one of its own (cpu:) or more ring_slots"
+        )
     if before is not None and (full := _rise(port, before, "tx_full_frames")):
         problems.append(
             f"{name}: {full} copies found its TX ring full since the last look; "

@@ -56,6 +56,7 @@ class PortRecord(_Record):
     merged_frames: int
     to_host_frames: int
     dropped_frames: dict[str, int]
+    missed_frames: int
     offered_frames: int
     transmitted_frames: int
     transmitted_bytes: int

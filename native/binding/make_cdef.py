@@ -19,7 +19,9 @@ def render_declarations(header: Path, compiler: list[str]) -> str:
     macros = subprocess.run([*command, "-dM", str(header)], check=True, capture_output=True, text=True).stdout
     limits = sorted(line for line in macros.splitlines() if LIMIT.match(line) and "FP_CDEF" not in line)
     if not limits:
-        raise SystemExit(f"{header}: no integer limit (#define FP_NAME number) was found; was the header renamed?")
+        raise SystemExit(
+            f"{header}: no integer limit (#define FP_NAME number) was found; was the header renamed?"
+        )
     return text + "\n".join(limits) + "\n"
 
 

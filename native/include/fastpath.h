@@ -196,6 +196,9 @@ struct fp_port_counters {
     uint64_t merged_frames;                 /* consumed by an ST 2022-7 merge; worker */
     uint64_t to_host_frames;                /* given to the host stack; worker */
     uint64_t dropped_frames[FP_DROP_COUNT]; /* by enum fp_drop; worker */
+    uint64_t
+        missed_frames; /* lost before the RX ring, which was full, so not in received; AF_XDP says so (XDP_STATISTICS),
+                          of netmap ports the interface's own statistics tell; worker, ten times a second */
     /* Egress: offered == transmitted + tx_full + tx_too_long in every snapshot. */
     uint64_t offered_frames;     /* copies routes wanted to send here; worker */
     uint64_t transmitted_frames; /* copies put into a TX ring; worker */

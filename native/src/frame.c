@@ -19,7 +19,7 @@ enum {
     IPV6_BYTES = 40,
     UDP_BYTES = 8,
     EXTENSION_BYTES = 8,
-    MAX_EXTENSIONS = 8, /* RFC 8200, 4.1 recommends each at most once (destination options twice) */
+    MAX_EXTENSIONS = 7, /* RFC 8200, 4.1 recommends each at most once (destination options twice) */
     PROTOCOL_HOP_BY_HOP = 0,
     PROTOCOL_UDP = 17,
     PROTOCOL_ROUTING = 43,
@@ -125,7 +125,7 @@ static int parse_ipv6(struct view view, struct fp_key *key) {
     memcpy(key->destination, view.at + 24, sizeof key->destination);
     view_skip(&view, IPV6_BYTES);
     view.bytes = payload;
-    for (unsigned extensions = 0; extensions < MAX_EXTENSIONS; extensions++) {
+    for (unsigned extensions = 0; extensions <= MAX_EXTENSIONS; extensions++) {
         if (next == PROTOCOL_UDP) {
             return parse_udp(&view, key);
         }

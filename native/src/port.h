@@ -19,7 +19,8 @@ struct fp_port_ops {
     int (*tx_sync)(struct fp_port *port);
     /* Descriptors that become readable with frames, at most port->info.rx_rings of them. Returns how many. */
     uint32_t (*poll_fds)(const struct fp_port *port, struct pollfd *fds);
-    /* Asks after faults that no sync reports, ten times a second; NULL where there are none. 0 or a negative code. */
+    /* Asks after what no sync reports, ten times a second: faults, and frames missed. NULL where nothing can be asked.
+     * 0 or a negative code. */
     int (*check)(struct fp_port *port);
     void (*close)(struct fp_port *port);
 };
@@ -28,8 +29,9 @@ struct fp_port_ops {
 struct fp_port {
     const struct fp_port_ops *ops;
     struct fp_port_info info;
-    bool tx_backlog; /* set by tx_sync: frames are still to be handed to the kernel */
-    bool woken;      /* poll(2) reported the port: set by the worker, cleared by rx_sync where the kind cares */
+    bool tx_backlog;        /* set by tx_sync: frames are still to be handed to the kernel */
+    bool woken;             /* poll(2) reported the port: set by the worker, cleared by rx_sync where the kind cares */
+    uint64_t missed_frames; /* set by check */
     struct fp_ring *rx;
     struct fp_ring *tx;
 };

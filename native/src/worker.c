@@ -99,13 +99,18 @@ static void check_ports(struct fp_worker *worker) {
         struct fp_worker_port *port = &worker->ports[i];
         if (port->port->ops->check != NULL && !fp_worker_port_rests(worker, port)) {
             sync_done(worker, port, port->port->ops->check(port->port));
+            port->counters_changed =
+                port->counters_changed || port->counters.missed_frames != port->port->missed_frames;
+            port->counters.missed_frames = port->port->missed_frames;
         }
     }
 }
 
-static bool is_half_full(const struct fp_port *port) {
+/* Half full, or without room for another burst: small rings run short first. */
+static bool runs_short(const struct fp_port *port) {
     for (uint32_t i = 0; i < port->info.tx_rings; i++) {
-        if (fp_ring_outstanding(&port->tx[i]) > port->tx[i].slots / 2) {
+        uint32_t space = fp_ring_space(&port->tx[i]);
+        if (space < port->tx[i].slots / 2 || space < FP_BURST_FRAMES) {
             return true;
         }
     }
@@ -125,7 +130,7 @@ static bool has_outstanding(const struct fp_port *port) {
 static void make_room(struct fp_worker *worker) {
     for (uint32_t i = 0; i < worker->port_count; i++) {
         struct fp_worker_port *port = &worker->ports[i];
-        if (!fp_worker_port_rests(worker, port) && is_half_full(port->port)) {
+        if (!fp_worker_port_rests(worker, port) && runs_short(port->port)) {
             fp_worker_tx_sync(worker, port);
         }
     }
@@ -225,6 +230,8 @@ int fp_worker_run(struct fp_worker *worker) {
             fp_worker_wait(worker);
         }
     }
+    worker->checked_ns = 0;
+    check_ports(worker);
     flush(worker);
     worker->running = false;
     publish_worker(worker);

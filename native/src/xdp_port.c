@@ -57,6 +57,11 @@ static uint32_t xdp_poll_fds(const struct fp_port *port, struct pollfd *fds) {
 /* A socket whose interface was taken down or away just receives no more; a receive call says why. */
 static int xdp_check(struct fp_port *port) {
     struct xdp_port *xdp = (struct xdp_port *)port;
+    uint64_t missed = 0;
+    for (uint32_t i = 0; i < xdp->queue_count; i++) {
+        missed += fp_xdp_socket_missed(&xdp->queues[i].socket);
+    }
+    port->missed_frames = missed;
     for (uint32_t i = 0; i < xdp->queue_count; i++) {
         if (recvfrom(xdp->queues[i].socket.fd, NULL, 0, MSG_DONTWAIT, NULL, NULL) < 0 &&
             (errno == ENXIO || errno == ENETDOWN || errno == EBADF)) {

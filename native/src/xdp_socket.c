@@ -159,3 +159,12 @@ void fp_xdp_socket_close(struct fp_xdp_socket *sock) {
     memset(sock, 0, sizeof *sock);
     sock->fd = -1;
 }
+
+uint64_t fp_xdp_socket_missed(const struct fp_xdp_socket *socket) {
+    struct xdp_statistics statistics = {0};
+    socklen_t size = sizeof statistics;
+    if (getsockopt(socket->fd, SOL_XDP, XDP_STATISTICS, &statistics, &size) != 0) {
+        return 0;
+    }
+    return statistics.rx_dropped + statistics.rx_ring_full;
+}

@@ -37,6 +37,9 @@ int fp_xdp_socket_open(struct fp_xdp_socket *socket, const struct fp_region *reg
                        uint32_t queue, bool zero_copy);
 void fp_xdp_socket_close(struct fp_xdp_socket *socket); /* also of a partly opened one */
 
+/* Frames the kernel had for this socket and lost, because the receive ring was full or no buffer was there. */
+uint64_t fp_xdp_socket_missed(const struct fp_xdp_socket *socket);
+
 static inline uint32_t fp_xdp_produced(const struct fp_xdp_ring *ring) {
     return atomic_load_explicit(ring->producer, memory_order_acquire);
 }

@@ -21,6 +21,7 @@ COUNTERS = PortCounters(
     merged_frames=5,
     to_host_frames=3,
     dropped_frames=dict.fromkeys(DROP_LABELS, 0) | {"no_route": 7, "fragment": 5},
+    missed_frames=0,
     offered_frames=90,
     transmitted_frames=80,
     transmitted_bytes=5120,

@@ -191,6 +191,15 @@ def test_faults_are_problems_since_the_start_or_since_the_last_look(port: PortRe
     assert "1 failed syncs" in problem
 
 
+def test_frames_missed_since_the_last_look_are_a_problem(port: PortRecord) -> None:
+    later = port.model_copy(update={"missed_frames": 9})
+    (problem,) = list_port_problems(later, before=port)
+    assert problem.startswith(
+        "port red-in of worker main: 9 frames were lost before its RX ring since the last look"
+    )
+    assert list_port_problems(later, before=later) == ()
+
+
 @pytest.mark.parametrize("field", ["received_frames", "offered_frames"])
 def test_an_unbalanced_port_is_a_problem(port: PortRecord, field: str) -> None:
     (problem,) = list_port_problems(port.model_copy(update={field: 1}))
