@@ -73,7 +73,7 @@ def up(
     wheelhouse = place / "wheelhouse"
     if not bare:
         provide_wheelhouse(ROOT, image.cache_folder(), wheelhouse, place / "wheels.log", deadline)
-    guest = guests.boot(found, place, qemu.probe_accelerator(), chosen, deadline, outlive=True)
+    guest = guests.boot(found, place, qemu.probe_accelerator(found), chosen, deadline, outlive=True)
     interfaces = ssh.read_interfaces(guest.access)
     inventory = place / "inventory.yml"
     inventory.write_text(

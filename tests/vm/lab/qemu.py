@@ -18,14 +18,18 @@ from lab.nics import MANAGEMENT_MAC, MediaNic
 from lab.process import Deadline, run_logged, stop_group, tail
 
 QEMU = "qemu-system-x86_64"
-_PROBE_S = 10.0
+_PROBE_S = 20.0
+_FIRST_PROCESS = b"Run /init as init process"
 _FIRST_NIC_SLOT = 4
 
 KVM = "kvm"
 TCG = "tcg"
 # What costs an emulator much and a guest nothing: 5-level page tables, access checks, vectors it does in pieces.
 _CPU = {KVM: "host", TCG: "max,la57=off,smap=off,smep=off,avx=off,avx2=off"}
-_ACCELERATOR = {KVM: ["-accel", "kvm"], TCG: ["-accel", "tcg,thread=multi"]}
+_ACCELERATOR = {
+    KVM: ["-accel", "kvm", "-cpu", _CPU[KVM]],
+    TCG: ["-accel", "tcg,thread=multi", "-cpu", _CPU[TCG]],
+}
 
 
 @dataclass(frozen=True)
@@ -61,18 +65,26 @@ class Machine:
         return self.folder / f"{nic.port}.sock"
 
 
-def probe_accelerator() -> str:
-    """KVM where a machine started with it really runs its firmware, TCG else; a device file is no proof."""
+def probe_accelerator(image: Image) -> str:
+    """KVM where the guest's kernel, started as a run starts it, reaches its first process; TCG else.
+
+    Neither a device file nor a running firmware is proof: both are seen where no kernel boots.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        output = Path(folder) / "firmware"
-        command = [QEMU, "-nodefaults", "-display", "none", "-machine", "q35", *_ACCELERATOR[KVM], "-m", "64"]
-        # SeaBIOS writes its log to this port: bytes there are instructions that the guest executed.
-        command += [
-            "-chardev",
-            f"file,id=log,path={output}",
-            "-device",
-            "isa-debugcon,iobase=0x402,chardev=log",
+        serial = Path(folder) / "serial"
+        command = [
+            QEMU,
+            "-nodefaults",
+            "-display",
+            "none",
+            "-machine",
+            "q35",
+            *_ACCELERATOR[KVM],
+            "-m",
+            "512",
         ]
+        command += ["-kernel", str(image.kernel), "-initrd", str(image.initrd), "-serial", f"file:{serial}"]
+        command += ["-append", "console=ttyS0 panic=-1"]
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -83,9 +95,9 @@ def probe_accelerator() -> str:
         try:
             end = time.monotonic() + _PROBE_S
             while process.poll() is None and time.monotonic() < end:
-                if output.is_file() and output.stat().st_size:
+                if serial.is_file() and _FIRST_PROCESS in serial.read_bytes():
                     return KVM
-                time.sleep(0.05)
+                time.sleep(0.1)
             return TCG
         finally:
             stop_group(process)
@@ -102,8 +114,6 @@ def render_command(machine: Machine) -> list[str]:
         "-machine",
         "q35",
         *_ACCELERATOR[machine.accelerator],
-        "-cpu",
-        _CPU[machine.accelerator],
     ]
     command += ["-smp", str(machine.cpus), "-m", str(machine.memory_mib)]
     command += ["-kernel", str(machine.image.kernel), "-initrd", str(machine.image.initrd)]

@@ -69,7 +69,7 @@ class Lab:
                 needs_headers=needs_headers,
             )
             self.report.facts["guest"] = image.describe(found, cached)
-        self.accelerator = qemu.probe_accelerator()
+        self.accelerator = qemu.probe_accelerator(found)
         self.report.facts["accelerator"] = self.accelerator
         self.report.facts["pace"] = (
             f"captures replayed {self.slowdown:g} times slower than their timestamps, "
