@@ -24,6 +24,8 @@ struct netmap_port {
     struct fp_port port;
     int fd;
     int promiscuous;
+    char interface[FP_NAME_BYTES]; /* "" for VALE ports and pipes */
+    int ifindex;
     uint8_t *memory;
     size_t memory_bytes;
 };
@@ -56,7 +58,18 @@ static void netmap_close(struct fp_port *port) {
     free(netmap);
 }
 
-static const struct fp_port_ops netmap_ops = {netmap_rx_sync, netmap_tx_sync, netmap_poll_fds, NULL, netmap_close};
+/* Rings of an interface that was taken down or away sync without a word. */
+static int netmap_check(struct fp_port *port) {
+    const struct netmap_port *netmap = (const struct netmap_port *)port;
+    if (netmap->ifindex == 0) {
+        return 0;
+    }
+    int ifindex = fp_interface_index(netmap->interface);
+    return ifindex == netmap->ifindex ? 0 : FP_E_SYSTEM;
+}
+
+static const struct fp_port_ops netmap_ops = {netmap_rx_sync, netmap_tx_sync, netmap_poll_fds, netmap_check,
+                                              netmap_close};
 
 static int request(int fd, uint16_t type, const char *name, void *body) {
     struct nmreq_header header = {.nr_version = NETMAP_API, .nr_reqtype = type, .nr_body = (uintptr_t)body};
@@ -225,6 +238,8 @@ static int netmap_setup(struct netmap_port *netmap, const struct fp_spec *spec, 
     if (result == 0 && spec->interface[0] != '\0') {
         ifindex = fp_interface_index(spec->interface);
         result = ifindex > 0 ? 0 : ifindex;
+        netmap->ifindex = ifindex;
+        memcpy(netmap->interface, spec->interface, sizeof netmap->interface);
         /* Before the interface is taken from the host: what cannot be native is not even tried. */
         if (result == 0 && (flags & FP_OPEN_ALLOW_EMULATED) == 0 && !fp_netmap_driver_is_native(spec->interface)) {
             result = FP_E_NOT_NATIVE;
