@@ -3,6 +3,9 @@
 
 import re
 import shlex
+import subprocess
+import sys
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -189,3 +192,30 @@ def test_example_inventory_has_a_configuration_for_every_host() -> None:
     groups = load_yaml(EXAMPLE / "hosts.yml")["appliances"]["children"].values()
     hosts = {host for group in groups for host in group["hosts"]}
     assert {path.stem for path in EXAMPLE.glob("host_vars/*.yml")} == hosts
+
+
+def test_collection_carries_what_playbooks_need_and_nothing_else(tmp_path: Path) -> None:
+    build = [
+        sys.executable,
+        "-m",
+        "ansible",
+        "galaxy",
+        "collection",
+        "build",
+        "--output-path",
+        str(tmp_path),
+        str(ROOT),
+    ]
+    done = subprocess.run(build, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (archive,) = tmp_path.glob("studio-bypass-*.tar.gz")
+    with tarfile.open(archive) as collection:
+        files = {member.name for member in collection.getmembers() if member.isfile()}
+    wanted = ("roles", "playbooks", "tests/host", "meta")
+    tracked = subprocess.run(
+        ["git", "ls-files", *wanted], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert set(tracked) <= files
+    folders = {name.split("/")[0] for name in files if "/" in name}
+    assert folders <= {"roles", "playbooks", "tests", "meta", "changelogs"}
+    assert {name.split("/")[1] for name in files if name.startswith("tests/")} == {"host"}

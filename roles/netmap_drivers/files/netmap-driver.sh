@@ -316,25 +316,28 @@ replace_modules() { # called in a condition, where set -e is off: every step say
 }
 
 apply_swap() {
-    local name reason appliance_stopped=''
+    local name reason
     check_signature
     for name in "${swap[@]}"; do
         reason=$(read_in_use "$name" | head -n 1)
-        if [ -n "$reason" ] && [ -z "$appliance_stopped" ]; then
+        if [ -n "$reason" ] && systemctl is-active --quiet appliance.service; then
+            touch "$run/start-appliance" # by confirm, or by the way back
             systemctl stop appliance.service
-            appliance_stopped=yes
             reason=$(read_in_use "$name" | head -n 1)
         fi
-        [ -z "$reason" ] || die 5 "driver $name is in use: $reason; stop what uses it (the appliance is stopped)"
+        [ -z "$reason" ] || { start_appliance && die 5 "driver $name is in use: $reason; stop what uses it"; }
     done
     arm_way_back
     save_interfaces "${swap[@]}"
     if ! replace_modules; then
-        way_back=yes
         apply_withdraw "${swap[@]}"
         die 1 "swapping ${swap[*]} failed, the stock drivers are back: $(dmesg 2>/dev/null | tail -n 3 | paste -s -d '|')"
     fi
-    if [ -n "$appliance_stopped" ]; then systemctl start --no-block appliance.service; fi
+}
+
+start_appliance() { # where apply stopped it
+    if [ -e "$run/start-appliance" ]; then systemctl start --no-block appliance.service; fi
+    rm -f "$run/start-appliance"
 }
 
 apply_all() {
@@ -366,6 +369,7 @@ apply_confirm() {
     fi
     systemctl stop "$timer.timer" 2>/dev/null || true
     rm -f "$run/interfaces"
+    start_appliance
 }
 
 is_deferred() { [ "$on_management" = reboot ] && ! is_current "$1"; }
@@ -389,6 +393,7 @@ apply_withdraw() { # DRIVER...
     if is_loaded netmap && [ "$(cat /sys/module/netmap/refcnt)" -eq 0 ]; then rmmod netmap || true; fi
     drivers=("$@")
     apply_initramfs
+    start_appliance
     printf 'changed: %s is the stock driver\n' "$@"
 }
 
