@@ -39,7 +39,7 @@ def run(
     keep: Annotated[bool, typer.Option(help="Keep the run folder with every log.")] = False,
     report: Annotated[Path | None, typer.Option(help="Also write the report as JSON here.")] = None,
     rebuild_image: Annotated[bool, typer.Option(help="Build the guest's image anew.")] = False,
-    slowdown: Annotated[float | None, typer.Option(min=0.01, help="Replay that many times slower.")] = None,
+    slowdown: Annotated[float, typer.Option(min=0.01, help="Replay that many times slower.")] = 1.0,
     time_limit: Annotated[float, typer.Option(min=1, help="Seconds for the whole run.")] = 2400.0,
 ) -> None:
     """Deploy a guest with the playbook, send media through it, compare, verify, deploy again, report."""
@@ -48,9 +48,7 @@ def run(
 
 
 @app.command()
-def selftest(
-    ports: PortsOption = None, slowdown: Annotated[float | None, typer.Option(min=0.01)] = None
-) -> None:
+def selftest(ports: PortsOption = None, slowdown: Annotated[float, typer.Option(min=0.01)] = 1.0) -> None:
     """Have the guest's kernel forward the media: proves the lab without the product."""
     options = Options(ROOT, ports or Ports.NETMAP, slowdown=slowdown)
     _finish(run_lab(options, itself=True), None)

@@ -23,9 +23,6 @@ from lab.report import Report
 from lab.wheelhouse import provide_wheelhouse
 from lab.wire import IN_FLIGHT_FRAMES
 
-# Under emulation a guest CPU has a fraction of a real one's speed: media goes in slower; the report says so.
-_SLOWDOWN = {qemu.KVM: 1.0, qemu.TCG: 4.0}
-
 
 @dataclass(frozen=True)
 class Options:
@@ -35,7 +32,8 @@ class Options:
     ports: Ports
     keep: bool = False
     rebuild_image: bool = False
-    slowdown: float | None = None
+    slowdown: float = 1.0
+    """How many times slower than captured the media goes in."""
     time_limit_s: float = 2400.0
 
 
@@ -49,11 +47,6 @@ class Lab:
     report: Report
     media: list[Media] = field(default_factory=list)
     accelerator: str = qemu.TCG
-
-    @property
-    def slowdown(self) -> float:
-        """How many times slower than captured the media goes in."""
-        return self.options.slowdown or _SLOWDOWN[self.accelerator]
 
     @contextmanager
     def guest(self, needs_headers: bool = False) -> Iterator[Guest]:
@@ -71,10 +64,7 @@ class Lab:
             self.report.facts["guest"] = image.describe(found, cached)
         self.accelerator = qemu.probe_accelerator(found)
         self.report.facts["accelerator"] = self.accelerator
-        self.report.facts["pace"] = (
-            f"captures replayed {self.slowdown:g} times slower than their timestamps, "
-            f"at most {IN_FLIGHT_FRAMES} frames under way"
-        )
+        self.report.facts["pace"] = describe_pace(self.options.slowdown)
         with booted(
             found, self.folder, self.accelerator, self.options.ports, self.deadline, self.report
         ) as guest:
@@ -91,7 +81,7 @@ class Lab:
         with self.guest() as guest:
             join_nics(guest.access, ssh.read_interfaces(guest.access), MEDIA_MACS)
             with self.report.phase("media through the kernel"):
-                exchange_all(self.media, guest.cables, self.slowdown, self.report)
+                exchange_all(self.media, guest.cables, self.options.slowdown, self.report)
 
     def test_product(self) -> None:
         """The run that counts."""
@@ -107,7 +97,7 @@ class Lab:
                 self.report.check("first playbook run", True, describe_counts(counts))
             self.check_ports(guest)
             with self.report.phase("media"):
-                sent = exchange_all(self.media, guest.cables, self.slowdown, self.report)
+                sent = exchange_all(self.media, guest.cables, self.options.slowdown, self.report)
             before = self.check_account(guest, sent)
             with self.report.phase("testinfra"):
                 passed, summary = deployment.verify(self.folder / "verify.log", sent)
@@ -208,6 +198,12 @@ def describe_media(media: list[Media]) -> dict[str, str]:
         f"media {n}": f"{one.name}: {text}"
         for n, (one, text) in enumerate(zip(media, figures, strict=True), 1)
     }
+
+
+def describe_pace(slowdown: float) -> str:
+    """How fast media goes in."""
+    pace = "as captured" if slowdown == 1 else f"{slowdown:g} times slower than captured"
+    return f"{pace}, at most {IN_FLIGHT_FRAMES} frames under way"
 
 
 def describe_counts(counts: dict[str, int]) -> str:
