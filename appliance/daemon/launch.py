@@ -24,8 +24,9 @@ from appliance.errors import ApplianceError, TimedOut, WorkerError, build_error
 from appliance.fastpath import NativeError, StateSegment
 from appliance.host.processes import Process, start_detached
 
-# Opening a netmap port takes the link down and up; some NICs need several seconds for that.
-START_LIMIT_S = 30.0
+# Opening a netmap port takes the link down and up, which some NICs need seconds for; Python on an emulated, busy CPU
+# (the lab) needs most of a minute before that.
+START_LIMIT_S = 120.0
 _PAUSE_S = 0.01
 _LOG_TAIL_BYTES = 2000
 

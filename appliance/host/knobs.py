@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 from pyroute2 import IPRoute
-from pyroute2.ethtool.ioctl import EthtoolError, IoctlEthtool
+from pyroute2.ethtool.ioctl import EthtoolError, IoctlEthtool, NotSupportedError
 from pyroute2.netlink.exceptions import NetlinkError
 
 from appliance.errors import HostError
@@ -178,7 +178,13 @@ def _apply_features(interface: str, wanted: Mapping[str, bool]) -> list[str]:
         features = ethtool.get_features()
         for name, value in wanted.items():
             features.set_value(name, value)
-        ethtool.set_features(features)
+        try:
+            ethtool.set_features(features)
+        except NotSupportedError as error:
+            # Without text: the kernel answered ETHTOOL_F_WISH (linux/ethtool.h), the driver kept some of them; which
+            # ones is read back below.
+            if error.args:
+                raise
         after = ethtool.get_features()
     finally:
         ethtool.close()

@@ -46,15 +46,15 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
     for folder, names in (
         ("wheels", ("studio_bypass-0.1.0-cp311-cp311-linux_x86_64.whl", "rich-13.9.4-py3-none-any.whl")),
         ("with-pip", ("studio_bypass-0.1.0-cp311-cp311-linux_x86_64.whl", "pip-24.3.1-py3-none-any.whl")),
-        ("debs", ("libxdp1_1.3.1-1_amd64.deb", "ethtool_1%3a6.1-1_amd64.deb")),
+        ("debs", ("iproute2_6.1.0-3_amd64.deb", "ethtool_1%3a6.1-1_amd64.deb")),
     ):
         (place / folder).mkdir()
         for name in names:
             (place / folder / name).write_text(name)
-    look = {"packages": {"libxdp1": "1.2.0-1", "python3": "3.11.2-1+b1"}, "release": "0123456789abcdef"}
+    look = {"packages": {"iproute2": "5.10.0-4", "python3": "3.11.2-1+b1"}, "release": "0123456789abcdef"}
     common = {
         "appliance_config": CONFIGURATION,
-        "appliance_packages": ["python3", "libxdp1", "ethtool", "kmod"],
+        "appliance_packages": ["python3", "iproute2", "ethtool", "kmod"],
         "appliance_look": {"stdout": json.dumps(look)},
         "appliance_wheel_sums": {"stdout": "sums"},
     }
