@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from lab.errors import LabError
-from lab.media import WANTED, Flow, captures_folder, generate_frames, load_media, parse_flow
+from lab.media import WANTED, Flow, Wanted, captures_folder, generate_frames, load_media, parse_flow
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("wanted", WANTED, ids=lambda wanted: wanted.file)
-def test_generated_frames_are_valid_and_all_different(wanted: WANTED[0].__class__) -> None:  # type: ignore[valid-type]
+def test_generated_frames_are_valid_and_all_different(wanted: Wanted) -> None:
     frames = generate_frames(wanted)
     assert len(frames) == wanted.frames_per_flow * len(wanted.flows)
     assert len({frame.data for frame in frames}) == len(frames)

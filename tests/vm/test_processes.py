@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from lab.errors import LabError
-from lab.guest import end_outliving
+from lab.guest import end_outliving, remove_outliving
 from lab.process import Deadline, run_logged, stop_group
 from lab.report import Report
 
@@ -68,6 +68,13 @@ def test_down_never_ends_a_process_that_only_has_the_pid(tmp_path: Path) -> None
 
 def test_down_without_a_guest_is_no_error(tmp_path: Path) -> None:
     assert not end_outliving(tmp_path)
+
+
+def test_a_folder_that_is_not_the_labs_is_never_removed(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(LabError, match="holds no guest of the lab"):
+        remove_outliving(tmp_path)
+    assert (tmp_path / "thesis.txt").is_file()
 
 
 def run_cli(*arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:

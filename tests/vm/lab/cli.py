@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
 from pathlib import Path
@@ -62,10 +61,10 @@ def up(
 ) -> None:
     """Boot a guest that stays, and write the inventory for it."""
     place = folder or _default_folder()
-    if guests.end_outliving(place):
+    if guests.remove_outliving(place):
         say(f"lab: ended the guest that ran in {place}")
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(parents=True)
+    place.mkdir(parents=True, exist_ok=True)
+    (place / guests.MARKER).touch()
     deadline, chosen = Deadline(2400), ports or Ports.NETMAP
     found, _ = image.provide_image(image.cache_folder(), place / "image.log", deadline)
     wheelhouse = place / "wheelhouse"
@@ -82,9 +81,9 @@ def up(
 
 @app.command()
 def down(folder: FolderOption = None) -> None:
-    """End the guest that `up` started."""
+    """End the guest that `up` started and remove its folder."""
     place = folder or _default_folder()
-    say(f"lab: {'ended the guest' if guests.end_outliving(place) else 'no guest runs'} in {place}")
+    say(f"lab: {'ended the guest' if guests.remove_outliving(place) else 'no guest ran'} in {place}")
 
 
 @app.command(name="ssh")

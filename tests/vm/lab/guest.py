@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -21,6 +22,8 @@ from lab.process import Deadline
 from lab.report import Report
 from lab.ssh import Access
 
+MARKER = "studio-bypass-lab-guest"
+"""File that says that a folder is one of `lab up`, and may be removed."""
 _BOOT_S = {qemu.KVM: 120.0, qemu.TCG: 300.0}
 
 
@@ -82,6 +85,20 @@ def run_folder(keep: bool) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="studio-lab-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
+
+
+def remove_outliving(folder: Path) -> bool:
+    """End the guest that `lab up` left in `folder` and remove the folder; returns whether a guest ran.
+
+    LabError for a folder with other content: it is not the lab's to remove.
+    """
+    if not folder.exists():
+        return False
+    if any(folder.iterdir()) and not (folder / MARKER).is_file():
+        raise LabError(f"{folder} is not empty and holds no guest of the lab; name another folder")
+    ran = end_outliving(folder)
+    shutil.rmtree(folder)
+    return ran
 
 
 def end_outliving(folder: Path, wait_s: float = 10.0) -> bool:

@@ -54,7 +54,7 @@ class Media:
 
 
 @dataclass(frozen=True)
-class _Wanted:
+class Wanted:
     """A capture of the lab and what to generate in its place: the same shape, none of its content."""
 
     file: str
@@ -67,11 +67,9 @@ class _Wanted:
 
 WANTED = (
     # ST 2110-22 over one flow: 1,732 frames of about 1,258 bytes in 66 ms (250 Mbit/s).
-    _Wanted("250mbps-JPEGXS.pcap", (Flow("224.2.1.1", 20000),), 1732, 1204, 38_000, 112),
+    Wanted("250mbps-JPEGXS.pcap", (Flow("224.2.1.1", 20000),), 1732, 1204, 38_000, 112),
     # ST 2110-30 audio on the two paths of ST 2022-7: 16,000 frames of 72 bytes each in 2 s.
-    _Wanted(
-        "ST2022-7-Audio.pcap", (Flow("239.1.2.1", 6000), Flow("239.1.2.2", 6000)), 16000, 18, 125_000, 97
-    ),
+    Wanted("ST2022-7-Audio.pcap", (Flow("239.1.2.1", 6000), Flow("239.1.2.2", 6000)), 16000, 18, 125_000, 97),
 )
 
 
@@ -96,7 +94,7 @@ def load_media(folder: Path) -> list[Media]:
     return [_load_or_generate(folder, wanted) for wanted in WANTED]
 
 
-def _load_or_generate(folder: Path, wanted: _Wanted) -> Media:
+def _load_or_generate(folder: Path, wanted: Wanted) -> Media:
     path = folder / wanted.file
     if path.is_file():
         return Media(wanted.file, "capture", load_capture(path))
@@ -104,7 +102,7 @@ def _load_or_generate(folder: Path, wanted: _Wanted) -> Media:
     return Media(name, f"generated: no {wanted.file} in the captures folder", generate_frames(wanted))
 
 
-def generate_frames(wanted: _Wanted) -> list[Frame]:
+def generate_frames(wanted: Wanted) -> list[Frame]:
     """RTP in the shape of `wanted`: the flows take turns, sequence numbers and timestamps count up."""
     frames = []
     for index in range(wanted.frames_per_flow):
@@ -113,7 +111,7 @@ def generate_frames(wanted: _Wanted) -> list[Frame]:
     return frames
 
 
-def _render_frame(wanted: _Wanted, flow: Flow, index: int) -> bytes:
+def _render_frame(wanted: Wanted, flow: Flow, index: int) -> bytes:
     # RFC 3550, 5.1: version 2, no marker; 48 kHz or 90 kHz clocks do not matter to a forwarder.
     rtp = struct.pack(">BBHII", 0x80, wanted.payload_type, index & 0xFFFF, index * 6, 0x53425950)
     payload = rtp + bytes((index + offset) & 0xFF for offset in range(wanted.payload_bytes))

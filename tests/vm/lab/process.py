@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from lab.errors import LabError
 
@@ -36,12 +37,16 @@ class Deadline:
 
 def stop_group(process: subprocess.Popen[bytes], grace_s: float = 10.0) -> None:
     """End a process started with its own session, and its children: first asked, then made to."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=grace_s)
-            return
+    _signal_group(process, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=grace_s)
+    _signal_group(process, signal.SIGKILL)
+    process.wait()
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
 
 
 def run_logged(
@@ -63,25 +68,35 @@ def run_logged(
     with log.open("ab") as sink:
         sink.write(f"$ {shlex.join(map(str, command))}\n".encode())
         sink.flush()
-        process = subprocess.Popen(
-            list(map(str, command)),
-            stdin=subprocess.DEVNULL,
-            stdout=sink,
-            stderr=sink,
-            env=dict(env) if env is not None else None,
-            cwd=cwd,
-            start_new_session=True,
-        )
-        try:
-            status = process.wait(timeout=deadline.left_s(limit_s))
-        except subprocess.TimeoutExpired as error:
-            raise LabError(f"{_name(command)} did not end in time\n{tail(log)}") from error
-        finally:
-            if process.poll() is None:
-                stop_group(process)
+        process = start_detached(command, sink, env, cwd)
+    try:
+        status = process.wait(timeout=deadline.left_s(limit_s))
+    except subprocess.TimeoutExpired as error:
+        raise LabError(f"{_name(command)} did not end in time\n{tail(log)}") from error
+    finally:
+        if process.poll() is None:
+            stop_group(process)
     if status and not may_fail:
         raise LabError(f"{_name(command)} failed with status {status}:\n{tail(log)}")
     return status
+
+
+def start_detached(
+    command: Sequence[str | Path],
+    sink: IO[bytes] | int,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a program in its own session, without input, its output in `sink`: a terminal's Ctrl-C is not its."""
+    return subprocess.Popen(
+        [str(word) for word in command],
+        stdin=subprocess.DEVNULL,
+        stdout=sink,
+        stderr=sink,
+        env=dict(env) if env is not None else None,
+        cwd=cwd,
+        start_new_session=True,
+    )
 
 
 def _name(command: Sequence[str | Path]) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from lab.errors import LabError
 from lab.image import Image
 from lab.nics import MANAGEMENT_MAC, MediaNic
-from lab.process import Deadline, run_logged, stop_group, tail
+from lab.process import Deadline, run_logged, start_detached, stop_group, tail
 
 QEMU = "qemu-system-x86_64"
 _PROBE_S = 20.0
@@ -72,26 +72,9 @@ def probe_accelerator(image: Image) -> str:
     """
     with tempfile.TemporaryDirectory() as folder:
         serial = Path(folder) / "serial"
-        command = [
-            QEMU,
-            "-nodefaults",
-            "-display",
-            "none",
-            "-machine",
-            "q35",
-            *_ACCELERATOR[KVM],
-            "-m",
-            "512",
-        ]
+        command = [*_render_base(KVM), "-m", "512", "-append", "console=ttyS0 panic=-1"]
         command += ["-kernel", str(image.kernel), "-initrd", str(image.initrd), "-serial", f"file:{serial}"]
-        command += ["-append", "console=ttyS0 panic=-1"]
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        process = start_detached(command, subprocess.DEVNULL)
         try:
             end = time.monotonic() + _PROBE_S
             while process.poll() is None and time.monotonic() < end:
@@ -103,19 +86,14 @@ def probe_accelerator(image: Image) -> str:
             stop_group(process)
 
 
+def _render_base(accelerator: str) -> list[str]:
+    base = "-nodefaults -display none -no-reboot -machine q35"
+    return [QEMU, *base.split(), *_ACCELERATOR[accelerator]]
+
+
 def render_command(machine: Machine) -> list[str]:
     """QEMU's command line. Fixed PCI slots, so the guest's interface names are the same in every run."""
-    command = [
-        QEMU,
-        "-nodefaults",
-        "-display",
-        "none",
-        "-no-reboot",
-        "-machine",
-        "q35",
-        *_ACCELERATOR[machine.accelerator],
-    ]
-    command += ["-smp", str(machine.cpus), "-m", str(machine.memory_mib)]
+    command = [*_render_base(machine.accelerator), "-smp", str(machine.cpus), "-m", str(machine.memory_mib)]
     command += ["-kernel", str(machine.image.kernel), "-initrd", str(machine.image.initrd)]
     command += ["-append", "root=/dev/vda rw console=ttyS0 loglevel=4 mitigations=off panic=-1 net.ifnames=1"]
     command += ["-drive", f"if=none,id=root,file={machine.overlay},format=qcow2,cache=unsafe"]
@@ -125,16 +103,12 @@ def render_command(machine: Machine) -> list[str]:
     command += ["-device", f"virtio-net-pci,netdev=management,mac={MANAGEMENT_MAC},addr=0x3,romfile="]
     for slot, nic in enumerate(machine.nics, _FIRST_NIC_SLOT):
         # server=on: QEMU takes a new connection after the last one closed, so cables can be put in again.
-        command += [
-            "-netdev",
-            f"stream,id={nic.port},server=on,addr.type=unix,addr.path={machine.cable(nic)}",
-        ]
+        address = f"server=on,addr.type=unix,addr.path={machine.cable(nic)}"
+        command += ["-netdev", f"stream,id={nic.port},{address}"]
         command += ["-device", f"{nic.device},netdev={nic.port},mac={nic.mac},addr={slot:#x},romfile="]
     # systemd.system-credentials(7): root's authorized key, read by systemd-tmpfiles; nothing secret is in it.
-    command += [
-        "-fw_cfg",
-        f"name=opt/io.systemd.credentials/ssh.authorized_keys.root,file={machine.public_key}",
-    ]
+    credential = "name=opt/io.systemd.credentials/ssh.authorized_keys.root"
+    command += ["-fw_cfg", f"{credential},file={machine.public_key}"]
     return [*command, "-serial", f"file:{machine.serial_log}", "-pidfile", str(machine.folder / "qemu.pid")]
 
 
@@ -166,13 +140,7 @@ def start(machine: Machine, outlive: bool = False) -> subprocess.Popen[bytes]:
     """Start QEMU in its own session. Unless `outlive`, the kernel ends it when this process dies."""
     leash = [] if outlive else ["setpriv", "--pdeathsig", "KILL", "--"]
     with (machine.folder / "qemu.log").open("ab") as log:
-        return subprocess.Popen(
-            [*leash, *render_command(machine)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+        return start_detached([*leash, *render_command(machine)], log)
 
 
 def stop(process: subprocess.Popen[bytes], machine: Machine) -> None:
