@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write docs/reference from the code: `make docs`. tests/contract/test_reference.py fails where it is stale."""
 
-import os
 import sys
 import types
 import typing
@@ -10,9 +9,6 @@ from pathlib import Path
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-
-os.environ.update(COLUMNS="100", NO_COLOR="1", TERM="dumb")
-
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -21,6 +17,9 @@ from appliance.config.schema import Config
 from appliance.errors import ExitCode
 from appliance.fastpath import DROP_REASONS
 from driver_builds.cli.main import app as driver_builds_app
+
+# Help looks the same whatever terminal this runs in.
+_PLAIN = {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
 
 FOLDER = Path(__file__).parent / "reference"
 NOTE = "<!-- Written by docs/generate.py (`make docs`): change the code instead. -->\n"
@@ -101,7 +100,7 @@ def render_command_line() -> str:
     lines = ["# Command line", "", NOTE]
     for program, app in (("appliance", appliance_app), ("driver-builds", driver_builds_app)):
         for command in ("", *get_command(app).commands):  # type: ignore[attr-defined]
-            shown = CliRunner().invoke(app, [*command.split(), "--help"], prog_name=program).output
+            shown = CliRunner(env=_PLAIN).invoke(app, [*command.split(), "--help"], prog_name=program).output
             text = "\n".join(line.rstrip() for line in shown.strip().splitlines())
             lines += [f"## {program} {command}".rstrip(), "", "```", text, "```", ""]
     return "\n".join(lines)
