@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,14 @@ def test_the_images_key_is_stable_and_follows_the_recipe(monkeypatch: pytest.Mon
     assert image.recipe_key() == before
     monkeypatch.setattr(image, "MEDIA_MACS", ("52:54:00:00:00:01",))
     assert image.recipe_key() != before
+
+
+def test_the_cache_keeps_the_newest_images_only(tmp_path: Path) -> None:
+    for age_s, name in enumerate(["image-c", "image-b", "image-a", "wheels-a"]):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (1_000_000 - age_s, 1_000_000 - age_s))
+    image.remove_old(tmp_path, "image-*", keep=2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["image-b", "image-c", "wheels-a"]
 
 
 @pytest.mark.parametrize("ports", list(Ports))

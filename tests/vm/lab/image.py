@@ -97,7 +97,15 @@ def provide_image(
             if final.is_dir():
                 final.rename(Path(aside) / "replaced")
             built.rename(final)
+        remove_old(cache, "image-*", keep=2)
     return Image(final), False
+
+
+def remove_old(cache: Path, pattern: str, keep: int) -> None:
+    """Remove all but the newest `keep` folders of a kind. A guest that runs keeps the disk it has open."""
+    folders = sorted(cache.glob(pattern), key=lambda folder: folder.stat().st_mtime)
+    for folder in folders[:-keep]:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from lab.errors import LabError
-from lab.image import locked
+from lab.image import locked, remove_old
 from lab.process import Deadline, run_logged
 
 # Debian 12's Python; wheels with compiled parts are for one version of Python only.
@@ -58,6 +58,7 @@ def provide_dependencies(lock: Path, cache: Path, log: Path, deadline: Deadline)
                 ]
                 run_logged([*_PIP, "download", *options], log, deadline)
                 wheels.rename(final)
+            remove_old(cache, "wheels-*", keep=2)
     return final
 
 
