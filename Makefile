@@ -19,10 +19,10 @@ LAB_ARGS := $(if $(PORTS),--ports $(PORTS)) $(if $(KEEP),--keep)
 C_FILES = $(shell git ls-files 'native/*.c' 'native/*.h')
 SHELL_FILES = $(shell git ls-files '*.sh' .ci/run)
 
-.PHONY: help setup demo test lab bench lint types c-test pytest format docs lock clean
+.PHONY: help setup demo test lab wheelhouse bench lint types c-test pytest format docs lock clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: setup ## forward real and generated ST 2110 media between network namespaces (root)
 	$(PYTHON) -P demo/demo.py $(DEMO_ARGS)
@@ -39,6 +39,12 @@ lab: lab-asked build/lab-packages.stamp setup ## deploy a QEMU guest with the pl
 bench: setup ## nanoseconds a frame through the true loop over memory ports
 	@[ -d build/bench ] || meson setup -Dextension=false --buildtype=release build/bench >/dev/null
 	meson test -C build/bench --benchmark --verbose
+
+wheelhouse: setup ## dist/wheelhouse: studio-bypass and all it depends on, for the appliance role
+	@rm -rf dist/wheelhouse
+	@pip wheel -q -w dist/wheelhouse --require-hashes -r requirements/appliance.lock
+	@pip wheel -q -w dist/wheelhouse --no-deps --no-build-isolation .
+	@echo "dist/wheelhouse: $$(ls dist/wheelhouse | wc -l) wheels"
 
 # ---- installing
 
@@ -74,8 +80,13 @@ lint: setup build/test-packages.stamp ## every linter, no rule skipped
 	yamllint --strict .
 	ansible-lint --offline --strict --profile production
 
-types: setup ## mypy strict
+types: setup ## mypy strict, the lab and the frame tests included
 	mypy
+	mypy -p tests.frames
+	MYPYPATH=tests/vm mypy -p lab
+	MYPYPATH=tests/media:demo mypy --ignore-missing-imports demo tests/media
+	MYPYPATH=tests/media mypy --ignore-missing-imports tests/kernel
+	mypy --ignore-missing-imports docs/generate.py requirements/*.py
 
 # meson setup keeps a configured folder as it is; a new option needs `make clean`.
 c-test: setup build/test-packages.stamp ## C tests: plain, ASan + UBSan, TSan
