@@ -44,7 +44,7 @@ class Correction(_Strict):
 
     name: str = Field(pattern="^[a-z0-9-]+$")
     driver: str = Field(pattern="^[a-z0-9_]+$")
-    file: str = Field(pattern="^LINUX/[a-z0-9_]+\\.h$")
+    file: str = Field(pattern="^(LINUX|sys/dev/netmap)/[a-z0-9_]+\\.[ch]$")
     file_sha256: str = Field(pattern="^[0-9a-f]{64}$")
     line: int = Field(ge=1)
     tokens: dict[str, str] = Field(min_length=1)

@@ -167,11 +167,10 @@ def _plan_module(inputs: BuildInputs, name: str, patch: str | None, cached: bool
         return
     if patch is None:
         yield Step(Stage.PROBE, name, "compile probes of the kernel's interfaces, once per kernel")
-        yield Step(Stage.BUILD, name, "netmap.ko")
     else:
         yield Step(Stage.BASELINE, name, "the unpatched driver compiles")
         yield Step(Stage.PATCH, name, patch)
-        if corrections := inputs.get_corrections(name):
-            yield Step(Stage.CORRECT, name, ", ".join(corrections))
-        yield Step(Stage.BUILD, name, f"{name}.ko")
+    if corrections := inputs.get_corrections(name):
+        yield Step(Stage.CORRECT, name, ", ".join(corrections))
+    yield Step(Stage.BUILD, name, f"{name}.ko")
     yield Step(Stage.INSPECT, name, "vermagic, depends, symbol versions")

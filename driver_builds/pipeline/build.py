@@ -16,8 +16,16 @@ def apply_build(build: BuildContext, step: Step) -> None:
     name = step.subject
     if name == NETMAP:
         folder = build.get_folder(NETMAP)
+        corrected = build.get_corrected(NETMAP) / "LINUX"
+        sources = [f"SRCDIR={corrected}"] if corrected.is_dir() else []
         make_modules(
-            build, Stage.BUILD, NETMAP, folder, "netmap does not compile for this kernel", "CONFIG_NETMAP=m"
+            build,
+            Stage.BUILD,
+            NETMAP,
+            folder,
+            "netmap does not compile for this kernel",
+            "CONFIG_NETMAP=m",
+            *sources,
         )
     else:
         folder = find_module_folder(build, build.get_driver(name))

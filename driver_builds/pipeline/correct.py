@@ -1,26 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stage correct: known faults of netmap's driver headers, put right in a copy the driver is given first."""
+"""Stage correct: known faults of netmap and its driver headers, put right in a copy that is compiled instead."""
 
 import re
+import shutil
 
 from driver_builds.catalogue import Correction
 from driver_builds.errors import StageError
 from driver_builds.pipeline.context import BuildContext
-from driver_builds.plan import Stage, Step
+from driver_builds.plan import NETMAP, Stage, Step
 
 # C: words and numbers, operators of two characters, everything else by itself; joined they are the line again.
 _TOKEN = re.compile(r"\w+|[-+<>=!&|]{1,2}|\s+|.", re.DOTALL)
 
 
 def apply_correct(build: BuildContext, step: Step) -> None:
-    """Writes corrected copies of headers into the driver's own include folder; netmap's tree stays as it is."""
+    """Writes corrected copies into the subject's own folder; netmap's tree stays as it is.
+
+    A driver gets the corrected headers, which the compiler looks for there first; netmap.ko gets all its
+    sources, laid out as in the tree.
+    """
     folder = build.get_corrected(step.subject)
     folder.mkdir(parents=True)
+    if step.subject == NETMAP:
+        for part in ("LINUX", "sys"):
+            shutil.copytree(build.tree.path / part, folder / part, symlinks=True)
     for correction in build.inputs.corrections:
         if correction.driver != step.subject:
             continue
         source = build.tree.path / correction.file
-        target = folder / source.name
+        target = folder / (correction.file if step.subject == NETMAP else source.name)
         text = (target if target.exists() else source).read_text("utf-8")
         target.write_text(correct_text(text, correction), "utf-8")
 

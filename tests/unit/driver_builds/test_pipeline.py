@@ -162,6 +162,32 @@ def test_a_known_fault_of_netmap_is_corrected_in_a_copy(miniature: Miniature, co
     assert (miniature.tree / correction.file).read_text() == before
 
 
+def test_netmap_itself_is_compiled_from_corrected_sources(
+    miniature: Miniature, correction: Correction
+) -> None:
+    source = miniature.tree / "sys" / "dev" / "netmap" / "netmap.c"
+    source.parent.mkdir(parents=True)
+    source.write_text("state = LOCKED;\n")
+    file = "sys/dev/netmap/netmap.c"
+    fault = correction.model_copy(
+        update={
+            "name": "netmap-state",
+            "driver": "netmap",
+            "file": file,
+            "line": 1,
+            "tokens": {"LOCKED": "STOPPED"},
+        }
+    )
+    miniature.inputs = replace(miniature.inputs, corrections=(fault,))
+    context, reported = _apply(miniature)
+    assert reported.index("correct netmap done") == reported.index("probe netmap done") + 1
+    corrected = context.get_corrected("netmap")
+    assert (corrected / fault.file).read_text() == "state = STOPPED;\n"
+    assert source.read_text() == "state = LOCKED;\n"
+    assert f"SRCDIR={corrected}/LINUX" in context.get_log("netmap").read_text()
+    assert load_manifest(context.artifacts).modules[0].corrections == ["netmap-state"]
+
+
 def test_without_its_correction_the_driver_is_refused(miniature: Miniature, correction: Correction) -> None:
     context, _ = _apply(miniature)
     assert [refused.name for refused in load_manifest(context.artifacts).refused] == ["e1000"]
