@@ -58,17 +58,17 @@ static uint32_t xdp_poll_fds(const struct fp_port *port, struct pollfd *fds) {
 static int xdp_check(struct fp_port *port) {
     struct xdp_port *xdp = (struct xdp_port *)port;
     uint64_t missed = 0;
+    int result = 0;
     for (uint32_t i = 0; i < xdp->queue_count; i++) {
-        missed += fp_xdp_socket_missed(&xdp->queues[i].socket);
-    }
-    port->missed_frames = missed;
-    for (uint32_t i = 0; i < xdp->queue_count; i++) {
-        if (recvfrom(xdp->queues[i].socket.fd, NULL, 0, MSG_DONTWAIT, NULL, NULL) < 0 &&
+        const struct fp_xdp_socket *socket = &xdp->queues[i].socket;
+        missed += fp_xdp_socket_missed(socket);
+        if (recvfrom(socket->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL) < 0 &&
             (errno == ENXIO || errno == ENETDOWN || errno == EBADF)) {
-            return FP_E_SYSTEM;
+            result = FP_E_SYSTEM;
         }
     }
-    return 0;
+    port->missed_frames = missed;
+    return result;
 }
 
 static void xdp_close(struct fp_port *port) {
