@@ -3,7 +3,6 @@
 
 from pathlib import Path
 
-from driver_builds import process
 from driver_builds.errors import StageError
 from driver_builds.pipeline.baseline import find_module_folder
 from driver_builds.pipeline.context import BuildContext
@@ -45,7 +44,7 @@ def _strip(build: BuildContext, name: str, file: Path) -> Path:
     log = build.get_log(name)
     if not file.is_file():
         raise StageError(Stage.BUILD, name, f"make ended well but left no {file.name}", (), log)
-    done = process.run(["strip", "--strip-debug", str(file)], log=log)
+    done = build.builder.run(["strip", "--strip-debug", str(file)], log=log)
     if done.status != 0:
         raise StageError(Stage.BUILD, name, "strip cannot handle the module", pick_lines(done.output), log)
     return file

@@ -4,6 +4,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from driver_builds.builders import Builder, HostBuilder
 from driver_builds.catalogue import Driver
 from driver_builds.distributions import KernelTree
 from driver_builds.manifest import Module, Refused
@@ -35,6 +36,7 @@ class BuildContext:
     work: Path
     logs: Path
     jobs: int
+    builder: Builder = field(default_factory=HostBuilder)
     package_files: dict[str, Path] = field(default_factory=dict)
     kernel: KernelTree | None = None
     sources: Path | None = None

@@ -4,7 +4,6 @@
 import re
 from pathlib import Path
 
-from driver_builds import process
 from driver_builds.errors import StageError
 from driver_builds.pipeline.context import BuildContext
 from driver_builds.plan import NETMAP, Stage
@@ -37,7 +36,7 @@ def make_modules(
         *more,
         "modules",
     ]
-    done = process.run(arguments, cwd=folder, log=log)
+    done = build.builder.run(arguments, cwd=folder, log=log)
     if done.status != 0:
         raise StageError(stage, subject, reason, pick_lines(done.output), log)
 

@@ -8,7 +8,6 @@ probes then never depend on which other drivers were asked for, nor race with a 
 import re
 from pathlib import Path
 
-from driver_builds import process
 from driver_builds.catalogue import Driver
 from driver_builds.errors import StageError
 from driver_builds.pipeline.context import BuildContext
@@ -33,7 +32,7 @@ def apply_probe(build: BuildContext, step: Step) -> None:
     overrides = "".join(_render_override(build, driver) for driver in drivers)
     (folder / "config.mak").write_text(overrides, "utf-8")
     log = build.get_log(NETMAP)
-    done = process.run(_build_command(build, drivers), cwd=folder, log=log)
+    done = build.builder.run(_build_command(build, drivers), cwd=folder, log=log)
     found = (folder / CONFIG_HEADER).read_text("utf-8") if (folder / CONFIG_HEADER).exists() else ""
     count = len(re.findall(r"(?m)^\s*#define NETMAP_LINUX_", found))
     if done.status != 0 or count < _FEWEST_FOUND or _ALWAYS_FOUND not in found:
