@@ -17,6 +17,9 @@ from driver_builds.errors import DriverBuildError
 # what is built without being among the inputs (`make lab` hands a MAKEFLAGS with its own job server down).
 _KEPT = ("PATH", "HOME", "TMPDIR")
 
+# What runs now, in any thread: only the main thread hears of Ctrl-C.
+_running: set[subprocess.Popen[bytes]] = set()
+
 
 @dataclass(frozen=True, slots=True)
 class Finished:
@@ -50,15 +53,16 @@ def run(
     environment: Mapping[str, str] | None = None,
     stdin: Path | None = None,
     log: Path | None = None,
+    inherit: Sequence[int] = (),
 ) -> Finished:
     """Runs a program to its end and returns its output; also appends command and output to `log`.
 
-    The program and its children are stopped when this process is interrupted. Raises DriverBuildError when
-    the program is not there.
+    `inherit` are open descriptors the program gets. It and its children are stopped when this process is
+    interrupted. Raises DriverBuildError when the program is not there.
     """
     with contextlib.ExitStack() as stack:
         source: IO[bytes] | int = stack.enter_context(stdin.open("rb")) if stdin else subprocess.DEVNULL
-        process = _start(arguments, source, subprocess.STDOUT, cwd, environment)
+        process = _start(arguments, source, subprocess.STDOUT, cwd, environment, inherit)
         with stopped_on_error(process):
             output = process.communicate()[0].decode("utf-8", "replace")
     if log is not None:
@@ -95,13 +99,28 @@ def stream_output(arguments: Sequence[str], *, environment: Mapping[str, str]) -
 @contextlib.contextmanager
 def stopped_on_error(process: subprocess.Popen[bytes]) -> Iterator[None]:
     """Kills `process` and its group when the block is left by an exception, Ctrl-C included."""
+    _running.add(process)
     try:
         yield
     except BaseException:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        _kill(process)
         process.wait()
         raise
+    finally:
+        _running.discard(process)
+
+
+def stop_running() -> None:
+    """Kills every program this process runs, those of other threads too; their `run` then returns."""
+    for process in tuple(_running):
+        _kill(process)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    # Not one that has been waited for: its number may be another's by now.
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _start(
@@ -110,6 +129,7 @@ def _start(
     stderr: int,
     cwd: Path | None,
     environment: Mapping[str, str] | None,
+    inherit: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
@@ -120,6 +140,7 @@ def _start(
             stdout=subprocess.PIPE,
             stderr=stderr,
             start_new_session=True,
+            pass_fds=inherit,
         )
     except FileNotFoundError as error:
         raise DriverBuildError(

@@ -20,8 +20,9 @@ from driver_builds.distributions import KernelPackages, apt, remembered
 from driver_builds.errors import UsageError
 from driver_builds.manifest import Manifest, load_manifest
 from driver_builds.netmap_source import NetmapTree, load_netmap_tree
+from driver_builds.pipeline.chains import Report
 from driver_builds.pipeline.context import BuildContext
-from driver_builds.pipeline.run import Report, apply_plan, work_folders
+from driver_builds.pipeline.run import apply_plan, work_folders
 from driver_builds.plan import NETMAP, BuildInputs, BuildPlan, Observed, build_key, plan_build
 from driver_builds.release import parse_release
 from driver_builds.tree_hash import hash_file

@@ -4,7 +4,7 @@
 Whatever must be the target's own (its compiler, Kbuild's programs, strip) is run by a `Builder`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -19,7 +19,13 @@ class Builder(Protocol):
         """What the manifest and messages call it: "host", "chroot debian 13"."""
 
     def run(
-        self, arguments: Sequence[str], *, cwd: Path | None = None, log: Path | None = None
+        self,
+        arguments: Sequence[str],
+        *,
+        cwd: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        log: Path | None = None,
+        inherit: Sequence[int] = (),
     ) -> process.Finished:
         """Runs a program to its end, as `process.run` does."""
 
@@ -30,7 +36,13 @@ class HostBuilder:
     name = "host"
 
     def run(
-        self, arguments: Sequence[str], *, cwd: Path | None = None, log: Path | None = None
+        self,
+        arguments: Sequence[str],
+        *,
+        cwd: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        log: Path | None = None,
+        inherit: Sequence[int] = (),
     ) -> process.Finished:
         """Runs a program of this host."""
-        return process.run(arguments, cwd=cwd, log=log)
+        return process.run(arguments, cwd=cwd, environment=environment, log=log, inherit=inherit)

@@ -10,6 +10,7 @@ from driver_builds.distributions import KernelTree
 from driver_builds.manifest import Module, Refused
 from driver_builds.netmap_source import NetmapTree
 from driver_builds.patches import HunkResult
+from driver_builds.pipeline.jobserver import Jobserver
 from driver_builds.plan import NETMAP, BuildInputs, build_key
 
 
@@ -37,6 +38,7 @@ class BuildContext:
     logs: Path
     jobs: int
     builder: Builder = field(default_factory=HostBuilder)
+    jobserver: Jobserver | None = None
     package_files: dict[str, Path] = field(default_factory=dict)
     kernel: KernelTree | None = None
     sources: Path | None = None

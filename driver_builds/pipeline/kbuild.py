@@ -4,6 +4,7 @@
 import re
 from pathlib import Path
 
+from driver_builds import process
 from driver_builds.errors import StageError
 from driver_builds.pipeline.context import BuildContext
 from driver_builds.plan import NETMAP, Stage
@@ -27,16 +28,23 @@ def make_modules(
 ) -> None:
     """`make modules` for the module in `folder`; raises StageError with `reason` and what the log says."""
     log = build.get_log(subject)
+    server = build.jobserver
     arguments = [
         "make",
-        f"-j{build.jobs}",
+        *([] if server else [f"-j{build.jobs}"]),
         f"--directory={build.ready_kernel.build}",
         f"M={folder}",
         f"KCFLAGS={render_flags(build, subject)}",
         *more,
         "modules",
     ]
-    done = build.builder.run(arguments, cwd=folder, log=log)
+    done = build.builder.run(
+        arguments,
+        cwd=folder,
+        environment=process.build_environment(MAKEFLAGS=server.makeflags) if server else None,
+        log=log,
+        inherit=server.descriptors if server else (),
+    )
     if done.status != 0:
         raise StageError(stage, subject, reason, pick_lines(done.output), log)
 

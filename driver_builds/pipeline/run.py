@@ -3,7 +3,7 @@
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from driver_builds.errors import DriverBuildError, StageError
 from driver_builds.manifest import Refused
 from driver_builds.pipeline.baseline import apply_baseline
 from driver_builds.pipeline.build import apply_build
+from driver_builds.pipeline.chains import Report, apply_chains
 from driver_builds.pipeline.context import BuildContext
 from driver_builds.pipeline.correct import apply_correct
 from driver_builds.pipeline.fetch import apply_fetch
@@ -21,10 +22,7 @@ from driver_builds.pipeline.probe import apply_probe
 from driver_builds.pipeline.reuse import apply_reuse
 from driver_builds.pipeline.unpack import apply_unpack
 from driver_builds.pipeline.write import apply_write
-from driver_builds.plan import BuildPlan, Stage, Step
-
-# Called after each step with its duration in seconds and the error it ended with, if any.
-Report = Callable[[Step, float, DriverBuildError | None], None]
+from driver_builds.plan import NETMAP, BuildPlan, Stage, Step
 
 _STAGES: dict[Stage, Callable[[BuildContext, Step], None]] = {
     Stage.FETCH: apply_fetch,
@@ -41,7 +39,7 @@ _STAGES: dict[Stage, Callable[[BuildContext, Step], None]] = {
 
 
 def apply_plan(plan: BuildPlan, build: BuildContext, report: Report) -> None:
-    """Carries `plan` out.
+    """Carries `plan` out: what all share first, then netmap and the drivers beside each other, then the rest.
 
     A driver's failure is recorded in `build.refused` and the others go on; any other failure raises.
     """
@@ -49,8 +47,18 @@ def apply_plan(plan: BuildPlan, build: BuildContext, report: Report) -> None:
         build.refused[refusal.driver] = Refused(
             name=refusal.driver, stage=refusal.stage, reason=refusal.reason, lines=[], log=None
         )
+    modules = {NETMAP, *(driver.name for driver in build.inputs.drivers)}
+    shared = [step for step in plan.steps if step.subject not in modules]
+    last = [step for step in shared if step.stage is Stage.WRITE]
+    _apply_steps([step for step in shared if step not in last], build, report)
+    apply_chains([step for step in plan.steps if step.subject in modules], build, report, _apply_steps)
+    _apply_steps(last, build, report)
+
+
+def _apply_steps(steps: Sequence[Step], build: BuildContext, report: Report) -> None:
+    """Carries out `steps` one after the other; those of a driver end where it is refused."""
     drivers = {driver.name for driver in build.inputs.drivers}
-    for step in plan.steps:
+    for step in steps:
         if step.subject in build.refused:
             continue
         started = time.monotonic()

@@ -13,6 +13,8 @@ from driver_builds.distributions import KernelPackages, Package
 from driver_builds.plan import BuildInputs
 from driver_builds.release import parse_release
 
+from .miniature import Miniature
+
 VERMAGIC = "6.1.0-56-amd64 SMP preempt mod_unload modversions "
 
 
@@ -122,3 +124,8 @@ def netmap(tmp_path: Path) -> NetmapLike:
     folder = tmp_path / "netmap"
     folder.mkdir()
     return NetmapLike(folder)
+
+
+@pytest.fixture
+def miniature(tmp_path: Path, inputs: BuildInputs) -> Miniature:
+    return Miniature(tmp_path, inputs)

@@ -12,18 +12,13 @@ from driver_builds.manifest import load_manifest
 from driver_builds.pipeline.context import BuildContext
 from driver_builds.pipeline.correct import correct_text
 from driver_builds.pipeline.run import apply_plan, work_folders
-from driver_builds.plan import BuildInputs, Step
+from driver_builds.plan import Step
 from driver_builds.tree_hash import hash_file
 from driver_builds.verify import find_artifact_problems
 
 from .miniature import Miniature
 
 ALL = frozenset({"netmap", "e1000", "e1000e"})
-
-
-@pytest.fixture
-def miniature(tmp_path: Path, inputs: BuildInputs) -> Miniature:
-    return Miniature(tmp_path, inputs)
 
 
 def _apply(miniature: Miniature, cached: frozenset[str] = frozenset()) -> tuple[BuildContext, list[str]]:

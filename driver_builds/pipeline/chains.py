@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Netmap's steps and every driver's are chains that run beside each other, as many as there are jobs.
+
+A driver is compiled unpatched and patched without netmap; only then it needs netmap's symbols. So no core waits
+for netmap's compile probes, which run one by one.
+"""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+
+from driver_builds import process
+from driver_builds.errors import DriverBuildError
+from driver_builds.pipeline.context import BuildContext
+from driver_builds.pipeline.jobserver import Jobserver
+from driver_builds.plan import NETMAP, Stage, Step
+
+# Called after each step with its duration in seconds and the error it ended with, if any.
+Report = Callable[[Step, float, DriverBuildError | None], None]
+ApplySteps = Callable[[Sequence[Step], BuildContext, Report], None]
+
+# What needs netmap.ko of this build, its symbols or its configuration.
+_AFTER_NETMAP = frozenset({Stage.BUILD, Stage.INSPECT})
+
+
+def apply_chains(steps: Sequence[Step], build: BuildContext, report: Report, apply: ApplySteps) -> None:
+    """Carries out the steps of netmap and the drivers; raises the first error `apply` raises, all stopped."""
+    line = threading.Lock()
+
+    def report_alone(step: Step, seconds: float, error: DriverBuildError | None) -> None:
+        with line:
+            report(step, seconds, error)
+
+    with _jobserver(build) as server:
+        run = _Chains(build, server, report_alone, apply)
+        first, second = split_chains(steps)
+        with ThreadPoolExecutor(max_workers=build.jobs) as pool, run.stopped_on_error():
+            for chains in (first, second):
+                run.finish([pool.submit(run.chain, chain) for chain in chains])
+
+
+def split_chains(steps: Sequence[Step]) -> tuple[list[list[Step]], list[list[Step]]]:
+    """(chains up to netmap's end, the drivers' chains from there), netmap first, each in the plan's order."""
+    first: dict[str, list[Step]] = {NETMAP: []}
+    second: dict[str, list[Step]] = {}
+    for step in steps:
+        later = step.subject != NETMAP and step.stage in _AFTER_NETMAP
+        (second if later else first).setdefault(step.subject, []).append(step)
+    return [chain for chain in first.values() if chain], list(second.values())
+
+
+class _Chains:
+    """Runs chains in threads; after an error no step begins any more."""
+
+    def __init__(self, build: BuildContext, server: Jobserver, report: Report, apply: ApplySteps) -> None:
+        self._build = build
+        self._server = server
+        self._report = report
+        self._apply = apply
+        self._stopped = threading.Event()
+        self._futures: list[Future[None]] = []
+
+    def chain(self, steps: Sequence[Step]) -> None:
+        with self._server.token():
+            for step in steps:
+                if self._stopped.is_set():
+                    return
+                self._apply([step], self._build, self._report)
+
+    def finish(self, futures: list[Future[None]]) -> None:
+        """Until all have ended; raises what the first one that failed raised, the others not waited for."""
+        self._futures = futures
+        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+        for future in done:
+            future.result()
+
+    @contextlib.contextmanager
+    def stopped_on_error(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._stopped.set()
+            # Again and again: a step may have been about to start its program.
+            while wait(self._futures, timeout=0.1).not_done:
+                process.stop_running()
+            raise
+
+
+@contextlib.contextmanager
+def _jobserver(build: BuildContext) -> Iterator[Jobserver]:
+    server = Jobserver(build.jobs)
+    build.jobserver = server
+    try:
+        yield server
+    finally:
+        build.jobserver = None
+        server.close()
