@@ -17,11 +17,12 @@ class _Strict(BaseModel):
 
 
 class NetmapPin(_Strict):
-    """The one netmap tree that is built: commit, and the hash of its files (`tree_hash.hash_tree`)."""
+    """The one netmap tree that is built: commit and its time, the hash of its files (`tree_hash.hash_tree`)."""
 
     url: str
     commit: str = Field(pattern="^[0-9a-f]{40}$")
     tree_sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    committed_s: int = Field(default=0, ge=0)
     subsystems: list[str]
 
 

@@ -9,6 +9,7 @@ import typer
 from driver_builds.cli.build import build
 from driver_builds.cli.doctor import doctor
 from driver_builds.cli.inspect import inspect
+from driver_builds.cli.package import package
 from driver_builds.cli.plan import plan
 from driver_builds.cli.verify import verify
 
@@ -19,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (build, plan, inspect, verify, doctor):
+for command in (build, plan, inspect, package, verify, doctor):
     app.command()(command)
 
 
