@@ -6,7 +6,8 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -70,6 +71,22 @@ def run(
         with log.open("a", encoding="utf-8") as stream:
             stream.write(f"$ {' '.join(arguments)}\n{output}")
     return Finished(process.returncode, output)
+
+
+def run_watched(arguments: Sequence[str], goes_on: Callable[[float], bool], *, every_s: float = 0.25) -> str:
+    """Runs a program until it ends or `goes_on(seconds so far)` says no, when it is killed; returns its output.
+
+    The output is taken at the end: for programs that write little, such as QEMU.
+    """
+    started = time.monotonic()
+    process = _start(arguments, subprocess.DEVNULL, subprocess.STDOUT, None, None)
+    with stopped_on_error(process):
+        while True:
+            try:
+                return process.communicate(timeout=every_s)[0].decode("utf-8", "replace")
+            except subprocess.TimeoutExpired:
+                if not goes_on(time.monotonic() - started):
+                    _kill(process)
 
 
 @contextlib.contextmanager

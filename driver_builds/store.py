@@ -64,6 +64,20 @@ def scratch_beside(target: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def write_file(path: Path, text: str) -> None:
+    """Writes `path` whole or not at all; two writers at once leave the text of one of them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.new-", dir=path.parent)
+    fresh = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        fresh.chmod(0o644)
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
 def replace_directory(new: Path, target: Path) -> None:
     """Puts `new` where `target` is, so that a reader sees the one or the other; what was there is removed."""
     if not target.exists():
