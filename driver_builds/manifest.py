@@ -62,17 +62,40 @@ class Hunk(_Record):
     fuzz: int
 
 
+class InsertedHook(_Record):
+    """One hook a rule of ours put in; `line` in the changed file."""
+
+    name: str
+    file: str
+    line: int
+
+
 class Patch(_Record):
-    """The patch that was applied; `stage` says where it comes from."""
+    """What was done to the driver's source.
+
+    `stage` upstream: netmap's patch `name`, with its `hunks`; adapted: our rule `name`, with its `hooks`, and
+    `instead_of` says why netmap's patch was not used.
+    """
 
     name: str
     sha256: Sha256
-    stage: Literal["upstream"]
+    stage: Literal["upstream", "adapted"]
     hunks: list[Hunk]
+    hooks: list[InsertedHook] = []
+    instead_of: str | None = None
+
+
+class Signature(_Record):
+    """Who signed a module: the certificate's common name and fingerprint, and the hash before signing."""
+
+    signer: str
+    hash: str
+    certificate_sha256: Sha256
+    unsigned_sha256: Sha256
 
 
 class Module(_Record):
-    """One built module.
+    """One built module; `sha256` is that of the file as it is, signature included.
 
     `imports` counts the symbols whose versions were compared with the kernel's; `corrections` names the entries
     of `data/corrections.toml` it was built with.
@@ -88,6 +111,7 @@ class Module(_Record):
     patch: Patch | None
     corrections: list[str]
     baseline: Literal["built"] | None
+    signature: Signature | None = None
 
 
 class Refused(_Record):

@@ -6,6 +6,7 @@ from pathlib import Path
 from driver_builds.errors import ArtifactError, ModuleFileError
 from driver_builds.manifest import Manifest, Module, load_manifest
 from driver_builds.modinfo import load_module_info
+from driver_builds.signature import split_module
 from driver_builds.tree_hash import hash_file
 
 
@@ -41,6 +42,8 @@ def _find_module_problems(folder: Path, manifest: Manifest, module: Module) -> l
         info = load_module_info(file)
     except ModuleFileError as error:
         return [str(error)]
+    if problem := _find_signature_problem(file, module):
+        return [problem]
     seen = (info.name, info.vermagic, list(info.depends))
     wanted = (module.name, module.vermagic, module.depends)
     if seen != wanted:
@@ -48,3 +51,14 @@ def _find_module_problems(folder: Path, manifest: Manifest, module: Module) -> l
     if info.release != manifest.kernel.release:
         return [f"{file}: is for kernel {info.release}, the manifest is for {manifest.kernel.release}"]
     return []
+
+
+def _find_signature_problem(file: Path, module: Module) -> str | None:
+    try:
+        signed = split_module(file.read_bytes()).cms is not None
+    except ArtifactError as error:
+        return f"{file}: {error}"
+    if signed != (module.signature is not None):
+        seen, wanted = ("a", "none") if signed else ("no", "one")
+        return f"{file}: carries {seen} signature, the manifest says {wanted}; sign or build again"
+    return None

@@ -78,6 +78,14 @@ def _build_module(module: Module, licence: str | None) -> Component:
                 "patch-stage": str(module.patch.stage),
             }
         )
+    if module.signature is not None:
+        component["properties"] += _build_properties(
+            {
+                "signer": module.signature.signer,
+                "certificate-sha256": module.signature.certificate_sha256,
+                "unsigned-sha256": module.signature.unsigned_sha256,
+            }
+        )
     component["properties"] += [
         {"name": "driver-builds:correction", "value": name} for name in module.corrections
     ]
