@@ -8,22 +8,26 @@ from pathlib import Path
 
 from driver_builds import process
 from driver_builds.catalogue import load_netmap_pin
-from driver_builds.distributions import debian
+from driver_builds.distributions import mirrors
+from driver_builds.distributions.releases import load_distributions
+from driver_builds.errors import DriverBuildError
 
 # Program to the Debian package that brings it. Compilers are added per kernel.
 TOOLS = {
+    "apt-config": "apt",
     "apt-get": "apt",
-    "apt-cache": "apt",
     "awk": "mawk",
     "dpkg-deb": "dpkg",
     "find": "findutils",
     "git": "git",
     "ld": "binutils",
     "make": "make",
+    "mmdebstrap": "mmdebstrap",
     "patch": "patch",
     "sed": "sed",
     "strip": "binutils",
     "tar": "tar",
+    "unshare": "util-linux",
     "xz": "xz-utils",
 }
 _LIBELF = "usr/lib/x86_64-linux-gnu/libelf.so.1"  # what the kernel's objtool is linked with
@@ -56,15 +60,26 @@ def read_findings(compilers: Sequence[str]) -> list[Finding]:
     findings = find_tools(compilers)
     libelf = Path("/") / _LIBELF
     findings.append(Finding("libelf.so.1", libelf.exists(), str(libelf), "libelf1"))
-    releases = debian.read_releases() if process.find_program("apt-cache") else []
-    newest = releases[-1].text if releases else "none; run apt-get update"
-    findings.append(
-        Finding("kernel headers in apt", bool(releases), f"{len(releases)} kernels, newest {newest}")
-    )
+    findings += read_archive_findings()
     source = os.environ.get("NETMAP_SOURCE", "")
     pin = load_netmap_pin()
     unset = f"not set; {pin.url} at commit {pin.commit[:12]}"
     findings.append(Finding("NETMAP_SOURCE", bool(source), source or unset))
+    return findings
+
+
+def read_archive_findings() -> list[Finding]:
+    """Whether packages of every distribution release can be fetched and checked here."""
+    findings = []
+    try:
+        findings.append(Finding("mirror", True, mirrors.read_mirrors().main))
+    except DriverBuildError as error:
+        findings.append(Finding("mirror", False, str(error)))
+    for distribution in load_distributions():
+        there = Path(distribution.keyring).is_file()
+        findings.append(
+            Finding(f"keyring {distribution.name}", there, distribution.keyring, distribution.keyring_package)
+        )
     return findings
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from driver_builds import store
+from driver_builds.adapt.catalogue import load_rules
 from driver_builds.catalogue import (
     Correction,
     load_corrections,
@@ -16,7 +17,7 @@ from driver_builds.catalogue import (
     select_drivers,
 )
 from driver_builds.compiler import read_compiler
-from driver_builds.distributions import KernelPackages, apt, remembered
+from driver_builds.distributions import KernelPackages, apt, known
 from driver_builds.errors import UsageError
 from driver_builds.manifest import Manifest, load_manifest
 from driver_builds.netmap_source import NetmapTree, load_netmap_tree
@@ -73,7 +74,7 @@ def prepared(request: BuildRequest, waiting: Waiting) -> Iterator[Prepared]:
     cache = _check_path(request.cache)
     pin = load_netmap_pin()
     tree = load_netmap_tree(request.netmap_source, cache, pin, accept=request.accept_netmap_tree)
-    packages = remembered.read_kernel_packages(release, cache)
+    packages = known.read_kernel_packages(release, cache)
     inputs = BuildInputs(
         packages=packages,
         compiler=read_compiler(packages.compiler),
@@ -83,6 +84,7 @@ def prepared(request: BuildRequest, waiting: Waiting) -> Iterator[Prepared]:
         probed=tuple(load_drivers().values()),
         drivers=drivers,
         corrections=_find_corrections(tree),
+        rules=tuple(load_rules().values()),
     )
     folder = request.artifacts.absolute() / release.text
     with store.locked(folder, waiting=waiting):

@@ -11,22 +11,36 @@ from driver_builds.release import KernelRelease
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """One binary package of a distribution, pinned by the SHA-256 its signed index gives."""
+    """One file of a distribution's archive, pinned by the SHA-256 its signed index gives.
+
+    A binary package, or (`architecture` "source") the tarball of a source package with Debian's own patches. `path`
+    is its place below the archive's address (pool/...), `suite` the suite whose index has it.
+    """
 
     name: str
     version: str
     architecture: str
     sha256: str
     size_bytes: int
+    path: str = ""
+    suite: str = ""
 
     @property
     def file_name(self) -> str:
+        """What the file is called in the cache."""
+        if self.architecture == "source":
+            return f"{self.name}_{self.version}.debian.tar.xz"
         return f"{self.name}_{self.version.replace(':', '%3a')}_{self.architecture}.deb"
 
 
 @dataclass(frozen=True, slots=True)
 class KernelPackages:
-    """The packages one kernel's modules are built from; all of one source version."""
+    """The packages one kernel's modules are built from; all of one source version.
+
+    `compiler` is the program's name, `compiler_record` the kernel's own CONFIG_CC_VERSION_TEXT. `images` are what a
+    guest needs to boot this kernel (kernel and its stock modules); nothing is built from them. `rt_patches` holds the
+    PREEMPT_RT patch set, where this kernel was built with one and the source package is without it.
+    """
 
     release: KernelRelease
     distribution: str
@@ -35,6 +49,9 @@ class KernelPackages:
     common: Package
     kbuild: Package
     source: Package
+    images: tuple[Package, ...] = ()
+    compiler_record: str = ""
+    rt_patches: Package | None = None
 
     @property
     def kernel_version(self) -> tuple[int, int, int]:
@@ -48,11 +65,13 @@ class KernelPackages:
 
     @property
     def all(self) -> tuple[Package, ...]:
-        return self.headers, self.common, self.kbuild, self.source
+        """What a build needs; `images` apart."""
+        rt_patches = () if self.rt_patches is None else (self.rt_patches,)
+        return self.headers, self.common, self.kbuild, self.source, *rt_patches
 
     @property
     def build_packages(self) -> tuple[Package, ...]:
-        """What the build folder needs; the source package apart."""
+        """What the build folder needs; the sources apart."""
         return self.headers, self.common, self.kbuild
 
 

@@ -5,7 +5,7 @@ import hashlib
 import re
 
 from driver_builds.compiler import check_compiler
-from driver_builds.distributions import debian
+from driver_builds.distributions import unpacking
 from driver_builds.errors import StageError
 from driver_builds.pipeline.context import BuildContext
 from driver_builds.plan import Stage, Step
@@ -24,18 +24,20 @@ def _unpack_kernel(build: BuildContext) -> None:
     key = _hash_texts(*(package.sha256 for package in packages.build_packages))
     target = build.cache / "kernels" / f"{packages.release.text}-{key[:16]}"
     files = [build.package_files[package.name] for package in packages.build_packages]
-    build.kernel = debian.unpack_kernel(packages, files, target)
+    build.kernel = unpacking.unpack_kernel(packages, files, target)
     config = build.kernel.config.read_text("utf-8")
     check_compiler(packages.release.text, config, packages.compiler, build.inputs.compiler)
 
 
 def _unpack_sources(build: BuildContext) -> None:
     package = build.inputs.packages.source
+    packages = build.inputs.packages
+    used = [package, *([packages.rt_patches] if packages.rt_patches else [])]
     members = [driver.source for driver in build.inputs.probed]
-    key = _hash_texts(package.sha256, *members)
+    key = _hash_texts(*(file.sha256 for file in used), *members)
     target = build.cache / "sources" / f"{package.name}_{package.version}-{key[:16]}"
-    file = build.package_files[package.name]
-    build.sources = debian.unpack_sources(build.inputs.packages, file, members, target)
+    files = [build.package_files[file.name] for file in used]
+    build.sources = unpacking.unpack_sources(packages, files, members, target)
     version = parse_source_version((build.sources / "Makefile").read_text("utf-8"))
     code = build.ready_kernel.build / "include/generated/uapi/linux/version.h"
     headers = parse_headers_version(code.read_text("utf-8"))

@@ -12,7 +12,8 @@ import pytest
 
 from driver_builds.catalogue import load_netmap_pin
 from driver_builds.cli.options import get_default_cache
-from driver_builds.distributions import debian
+from driver_builds.distributions import known
+from driver_builds.distributions.releases import get_distribution
 from driver_builds.netmap_source import NetmapTree, load_netmap_tree
 from driver_builds.release import release_order
 
@@ -58,9 +59,10 @@ def builder() -> Builder:
 
 @pytest.fixture(scope="session")
 def release(builder: Builder) -> str:
-    """The newest kernel of Debian 12's own series that this host's apt has."""
-    own = [known for known in debian.read_releases() if re.fullmatch(r"6\.1\.0-[0-9]+-amd64", known.text)]
-    assert own, "apt on this host has no Debian 12 kernel; run apt-get update"
+    """The newest kernel of Debian 12's own series that the archive has."""
+    all_ = known.read_releases(builder.cache)[get_distribution("debian 12")]
+    own = [release for release in all_ if re.fullmatch(r"6\.1\.0-[0-9]+-amd64", release.text)]
+    assert own, "the archive has no kernel of Debian 12's own series"
     return max(own, key=release_order).text
 
 

@@ -52,7 +52,7 @@ def test_errors_as_json() -> None:
         (["build"], "--kernel"),
         (["build", "--kernel", "6.1.0-56-amd64"], "--driver"),
         (["build", "--kernel", "6.1.0-56-amd64", "--driver", "rtl8139"], "driver rtl8139: not known here"),
-        (["build", "--kernel", "../../etc", "--driver", "e1000"], "not a Debian kernel release"),
+        (["build", "--kernel", "../../etc", "--driver", "e1000"], "not a kernel release of Debian"),
         ([*BUILD, "--cache", "/tmp/a b"], "cache /tmp/a b: the kernel's build system cannot handle"),
         ([*BUILD, "--jobs", "0"], "--jobs"),
         (["frobnicate"], "frobnicate"),
@@ -71,20 +71,13 @@ def test_another_netmap_tree_is_unsafe(netmap: NetmapLike) -> None:
     assert "--accept-netmap-tree" in done.stderr
 
 
-def test_a_kernel_apt_does_not_have(netmap: NetmapLike, tmp_path: Path) -> None:
+def test_a_kernel_no_distribution_has(netmap: NetmapLike, tmp_path: Path) -> None:
     source = ["--netmap-source", str(netmap.folder), "--accept-netmap-tree"]
     done = _run("build", "--kernel", "9.9.0-1-amd64", "--driver", "e1000", *source)
     assert done.exit_code == ExitCode.FAILED
-    assert "resolve 9.9.0-1-amd64: apt on this build host has no linux-headers-9.9.0-1-amd64" in done.stderr
-    assert "run apt-get update" in done.stderr
+    assert "resolve 9.9.0-1-amd64: no distribution known here" in done.stderr
+    assert "debian 12" in done.stderr
     assert not (tmp_path / "artifacts").exists()
-
-
-def test_the_rt_flavour_is_refused_by_name(netmap: NetmapLike) -> None:
-    source = ["--netmap-source", str(netmap.folder), "--accept-netmap-tree"]
-    done = _run("build", "--kernel", "6.1.0-56-rt-amd64", "--driver", "e1000", *source)
-    assert done.exit_code == ExitCode.FAILED
-    assert "driver sources of the rt flavour carry a patch set that linux-source lacks" in done.stderr
 
 
 def test_inspect(tmp_path: Path) -> None:

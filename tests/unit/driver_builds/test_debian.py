@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 
 from driver_builds.distributions import apt
-from driver_builds.distributions.debian import choose_packages, describe_missing, parse_needs, repoint
+from driver_builds.distributions.debian import (
+    choose_packages,
+    describe_missing,
+    find_kernel_packages,
+    find_releases,
+    parse_needs,
+)
+from driver_builds.distributions.releases import get_distribution
+from driver_builds.distributions.unpacking import repoint
 from driver_builds.errors import ExitCode, RefusedAsUnsafe, StageError
 from driver_builds.release import parse_release
 from driver_builds.tree_hash import hash_file
@@ -119,22 +127,29 @@ def test_no_nearest_source(source: list[str]) -> None:
     with pytest.raises(StageError, match="no other version is taken instead") as caught:
         choose_packages(RELEASE, HEADERS, parse_needs(RELEASE, HEADERS), known, "debian 12")
     assert "linux-source-6.1 of version 6.1.192-2 is needed" in str(caught.value)
-    assert (source[0] if source else "apt does not know that package") in str(caught.value)
+    assert (source[0] if source else "the archive does not have that package") in str(caught.value)
 
 
 def test_a_missing_release_names_those_there_are() -> None:
     known = [parse_release(text) for text in ("6.1.0-55-amd64", "6.1.0-56-cloud-amd64", "6.1.0-56-rt-amd64")]
-    said = describe_missing(parse_release("6.1.0-99-amd64"), known)
-    assert "it has 6.1.0-55-amd64; choose one of them, or run apt-get update" in said
-    assert "no amd64 kernel at all; run apt-get update" in describe_missing(RELEASE, [])
+    said = describe_missing(parse_release("6.1.0-99-amd64"), known, "the archive of debian 12")
+    assert said.startswith("the archive of debian 12 has no linux-headers-6.1.0-99-amd64")
+    assert "it has 6.1.0-55-amd64; choose one of them" in said
+    assert "--refresh" in said
+    said = describe_missing(parse_release("6.1.0-99-rt-amd64"), known, "the archive")
+    assert "it has 6.1.0-56-rt-amd64; choose" in said
+    assert "no amd64 kernel at all" in describe_missing(RELEASE, [], "the archive")
 
 
 def test_a_changed_byte_is_refused_by_name(tmp_path: Path) -> None:
     file = tmp_path / "linux-source-6.1_6.1.192-2_all.deb"
     file.write_bytes(b"the archive")
     stanza = {**_stanza("linux-source-6.1", "6.1.192-2"), "SHA256": hash_file(file)}
-    package = apt.build_package(stanza)
+    package = apt.build_package({**stanza, "Size": str(file.stat().st_size)})
     apt.check_package(package, file)
+    file.write_bytes(b"the arch")
+    with pytest.raises(RefusedAsUnsafe, match=r"has 8 bytes, the archive's index says 11 .*cut or another"):
+        apt.check_package(package, file)
     file.write_bytes(b"the brchive")
     with pytest.raises(RefusedAsUnsafe, match="the file was changed: delete it") as caught:
         apt.check_package(package, file)
@@ -160,3 +175,59 @@ def test_paths_lead_into_the_unpacked_root(tmp_path: Path) -> None:
     assert str(scripts.readlink()) == "../../lib/linux-kbuild-6.1/scripts", (
         "relative links are right as they are"
     )
+
+
+def _rt_stanzas() -> list[dict[str, str]]:
+    headers = _stanza(
+        "linux-headers-6.12.117+deb12-rt-amd64",
+        "6.12.117-1~deb12u1",
+        "linux-headers-6.12.117+deb12-common-rt (= 6.12.117-1~deb12u1), linux-kbuild-6.12.117+deb12, gcc-12",
+    )
+    names = (
+        "linux-headers-6.12.117+deb12-common-rt",
+        "linux-kbuild-6.12.117+deb12",
+        "linux-source-6.12",
+        "linux-image-6.12.117+deb12-rt-amd64",
+    )
+    others = [_stanza(name, "6.12.117-1~deb12u1") for name in names]
+    patches = {**_stanza("linux-6.12", "6.12.117-1~deb12u1"), "Architecture": "source"}
+    meta = [_stanza(name, "1") for name in ("linux-headers-amd64", "linux-headers-6.12-rt-amd64")]
+    return [*meta, {**headers, "Source": "linux-6.12"}, *others, patches]
+
+
+def test_rt_kernels_take_the_patch_set_of_their_own_source_package() -> None:
+    release = parse_release("6.12.117+deb12-rt-amd64")
+    packages = find_kernel_packages(release, get_distribution("debian 12"), _rt_stanzas())
+    assert packages is not None
+    assert packages.rt_patches is not None
+    assert packages.rt_patches.file_name == "linux-6.12_6.12.117-1~deb12u1.debian.tar.xz"
+    assert packages.rt_patches in packages.all
+    assert [image.name for image in packages.images] == ["linux-image-6.12.117+deb12-rt-amd64"]
+    without = [stanza for stanza in _rt_stanzas() if stanza["Architecture"] != "source"]
+    with pytest.raises(StageError, match=r"linux-6\.12 of version .* is needed"):
+        find_kernel_packages(release, get_distribution("debian 12"), without)
+
+
+def test_newer_rt_kernels_need_no_patch_set() -> None:
+    release = parse_release("7.3.4+deb13-rt-amd64")
+    depends = (
+        "gcc-14-for-host, linux-base (>= 4.12~), linux-base-7.3.4+deb13-rt-amd64 (= 7.3.4-1~bpo13+1), "
+        "linux-headers-7.3.4+deb13-common (= 7.3.4-1~bpo13+1), linux-kbuild-7.3.4+deb13"
+    )
+    needs = parse_needs(release, _stanza("linux-headers-7.3.4+deb13-rt-amd64", "7.3.4-1~bpo13+1", depends))
+    assert (needs.compiler, needs.common, needs.rt_patches) == (
+        "gcc-14",
+        "linux-headers-7.3.4+deb13-common",
+        None,
+    )
+
+
+def test_releases_of_an_index() -> None:
+    assert [release.text for release in find_releases(_rt_stanzas())] == ["6.12.117+deb12-rt-amd64"]
+
+
+def test_other_architectures_and_unknown_kernels() -> None:
+    arm = parse_release("6.1.0-56-arm64")
+    with pytest.raises(StageError, match="flavour arm64 is not built here"):
+        find_kernel_packages(arm, get_distribution("debian 12"), [])
+    assert find_kernel_packages(RELEASE, get_distribution("debian 12"), []) is None
