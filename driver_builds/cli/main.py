@@ -11,8 +11,9 @@ from driver_builds.cli.doctor import doctor
 from driver_builds.cli.inspect import inspect
 from driver_builds.cli.package import package
 from driver_builds.cli.plan import plan
-from driver_builds.cli.test import run_tests
+from driver_builds.cli.publish import publish
 from driver_builds.cli.sign import sign
+from driver_builds.cli.test import run_tests
 from driver_builds.cli.verify import verify
 
 app = typer.Typer(
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (build, plan, inspect, package, sign, verify, doctor):
+for command in (build, plan, inspect, package, sign, publish, verify, doctor):
     app.command()(command)
 app.command("test")(run_tests)
 
