@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
+from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -34,6 +35,17 @@ class Driver(_Strict):
     family: str = Field(pattern="^[a-z0-9_]+(\\.c)?$")
     config: str = Field(pattern="^CONFIG_[A-Z0-9_]+$")
     kinds: list[Literal["hardware", "qemu", "vmware"]]
+    adapted_first: str | None = None
+
+    @property
+    def folder(self) -> str:
+        """The folder of its sources; netmap's patches name files below that folder's parent, or in it."""
+        return str(PurePosixPath(self.source).parent) if self.is_single_file else self.source
+
+    @property
+    def patch_root(self) -> str:
+        """The folder netmap's patches are applied in."""
+        return str(PurePosixPath(self.source).parent)
 
     @property
     def is_single_file(self) -> bool:

@@ -59,6 +59,17 @@ def select_patch(names: Iterable[str], family: str, version: tuple[int, int, int
     )
 
 
+def find_family(names: Iterable[str], family: str) -> list[str]:
+    """The patches of one family, whatever kernels they are for, in the order of their ranges."""
+    found = [
+        (match["low"].zfill(6), name)
+        for name in names
+        if (match := _NAME.fullmatch(name))
+        if match["family"] == family
+    ]
+    return [name for _, name in sorted(found)]
+
+
 def parse_patch_log(text: str) -> list[HunkResult]:
     """Every hunk of the output of `patch --verbose`, applied or failed, in its order."""
     hunks: list[HunkResult] = []

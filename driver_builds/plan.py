@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from driver_builds.adapt.catalogue import Rule
+from driver_builds.attempts import Attempt, plan_attempts, render_attempts
 from driver_builds.catalogue import Correction, Driver
 from driver_builds.distributions import KernelPackages
 from driver_builds.errors import StageError
-from driver_builds.patches import select_patch
 
 # Raise it when the way modules are made changes: it is part of every key, so all of them are built anew.
-RECIPE = 1
+RECIPE = 2
 
 NETMAP = "netmap"
 
@@ -68,6 +69,12 @@ class BuildInputs:
     probed: tuple[Driver, ...]
     drivers: tuple[Driver, ...]
     corrections: tuple[Correction, ...] = ()
+    rules: tuple[Rule, ...] = ()
+
+    def get_attempts(self, driver: Driver) -> tuple[Attempt, ...]:
+        """The ways `driver` is patched in, first choice first; raises StageError when there is none."""
+        rules = {rule.driver: rule for rule in self.rules}
+        return plan_attempts(driver, self.patch_names, self.packages.kernel_version, rules)
 
     def get_corrections(self, driver: str) -> tuple[str, ...]:
         """The names of the corrections `driver` is built with."""
@@ -106,7 +113,13 @@ def build_key(inputs: BuildInputs, *subjects: str) -> str:
         "compiler": inputs.compiler,
         "netmap": inputs.netmap_sha256,
         "subsystems": list(inputs.subsystems),
-        "probed": [driver.model_dump(mode="json", exclude={"kinds"}) for driver in inputs.probed],
+        "probed": [
+            driver.model_dump(mode="json", exclude={"kinds", "adapted_first"}) for driver in inputs.probed
+        ],
+        "attempts": [
+            [driver.name, bool(driver.adapted_first)] for driver in inputs.drivers if driver.name in subjects
+        ],
+        "rules": [[rule.name, rule.sha256] for rule in inputs.rules if rule.driver in subjects],
         "corrections": [
             correction.model_dump(mode="json", exclude={"why"})
             for correction in inputs.corrections
@@ -144,9 +157,7 @@ def _choose_patches(inputs: BuildInputs) -> tuple[dict[str, str], list[PlannedRe
     refused: list[PlannedRefusal] = []
     for driver in inputs.drivers:
         try:
-            patches[driver.name] = select_patch(
-                inputs.patch_names, driver.family, inputs.packages.kernel_version
-            )
+            patches[driver.name] = render_attempts(inputs.get_attempts(driver))
         except StageError as error:
             refused.append(PlannedRefusal(driver.name, error.stage, error.reason))
     return patches, refused

@@ -27,13 +27,16 @@ def apply_baseline(build: BuildContext, step: Step) -> None:
         raise StageError(
             Stage.BASELINE, driver.name, f"{driver.source} is not in the kernel's source package"
         )
-    folder = build.get_folder(driver.name)
-    folder.mkdir(parents=True)
+    # The place it has in a kernel's tree, for trace headers that say their own path from include/trace.
+    folder = find_module_folder(build, driver)
+    build.get_trace_folder(driver.name).mkdir(parents=True)
+    folder.parent.mkdir(parents=True)
     if driver.is_single_file:
+        folder.mkdir()
         shutil.copy2(source, folder)
         (folder / "Kbuild").write_text(f"obj-m := {driver.name}.o\n", "utf-8")
     else:
-        shutil.copytree(source, folder / source.name, symlinks=True)
+        shutil.copytree(source, folder, symlinks=True)
     make_modules(
         build,
         Stage.BASELINE,
@@ -45,5 +48,4 @@ def apply_baseline(build: BuildContext, step: Step) -> None:
 
 def find_module_folder(build: BuildContext, driver: Driver) -> Path:
     """The folder the kernel's build system is pointed at for this driver."""
-    folder = build.get_folder(driver.name)
-    return folder if driver.is_single_file else folder / Path(driver.source).name
+    return build.get_folder(driver.name) / driver.folder

@@ -4,6 +4,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from driver_builds.adapt.insert import Inserted
+from driver_builds.attempts import PatchStage
 from driver_builds.builders import Builder, HostBuilder
 from driver_builds.catalogue import Driver
 from driver_builds.distributions import KernelTree
@@ -16,11 +18,14 @@ from driver_builds.plan import NETMAP, BuildInputs, build_key
 
 @dataclass(frozen=True, slots=True)
 class AppliedPatch:
-    """A patch as it went in."""
+    """A patch or a rule as it went in; `instead_of` says why netmap's patch was not used."""
 
+    stage: PatchStage
     name: str
     sha256: str
-    hunks: tuple[HunkResult, ...]
+    hunks: tuple[HunkResult, ...] = ()
+    hooks: tuple[Inserted, ...] = ()
+    instead_of: str | None = None
 
 
 @dataclass(slots=True)
@@ -60,6 +65,10 @@ class BuildContext:
         if subject == NETMAP:
             return self.netmap_folder or self.work / NETMAP
         return self.work / "drivers" / subject
+
+    def get_trace_folder(self, subject: str) -> Path:
+        """Stands for include/trace of a kernel's tree in the compiler's search; empty."""
+        return self.get_folder(subject) / "include" / "trace"
 
     def get_corrected(self, subject: str) -> Path:
         """Where corrected copies of netmap's headers are for one driver; the compiler looks there first."""

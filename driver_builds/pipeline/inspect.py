@@ -7,7 +7,7 @@ from pathlib import Path
 
 from driver_builds import store
 from driver_builds.errors import ModuleFileError, StageError
-from driver_builds.manifest import Hunk, Module, Patch
+from driver_builds.manifest import Hunk, InsertedHook, Module, Patch
 from driver_builds.modinfo import ModuleInfo, load_module_info, parse_symbol_versions
 from driver_builds.pipeline.context import AppliedPatch, BuildContext
 from driver_builds.pipeline.probe import CONFIG_HEADER
@@ -79,7 +79,15 @@ def _build_patch(patch: AppliedPatch) -> Patch:
         Hunk(file=hunk.file, hunk=hunk.hunk, line=hunk.line, offset=hunk.offset, fuzz=hunk.fuzz)
         for hunk in patch.hunks
     ]
-    return Patch(name=patch.name, sha256=patch.sha256, stage="upstream", hunks=hunks)
+    hooks = [InsertedHook(name=hook.name, file=hook.file, line=hook.line) for hook in patch.hooks]
+    return Patch(
+        name=patch.name,
+        sha256=patch.sha256,
+        stage=patch.stage,
+        hunks=hunks,
+        hooks=hooks,
+        instead_of=patch.instead_of,
+    )
 
 
 def _keep(build: BuildContext, name: str, file: Path) -> None:

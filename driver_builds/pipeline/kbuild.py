@@ -57,7 +57,8 @@ def render_flags(build: BuildContext, subject: str) -> str:
     tree = build.tree.path
     flags = ["-g0", f"-ffile-prefix-map={build.work}=.", f"-ffile-prefix-map={tree}=netmap"]
     netmap = [build.get_folder(NETMAP), tree / "LINUX", tree / "sys", tree / "sys/dev"]
-    flags += [f"-I{folder}" for folder in (build.get_corrected(subject), *netmap)]
+    own = [] if subject == NETMAP else [build.get_trace_folder(subject)]
+    flags += [f"-I{folder}" for folder in (build.get_corrected(subject), *own, *netmap)]
     flags += ["-DCONFIG_NETMAP"]
     flags += [f"-DCONFIG_NETMAP_{name.upper()}" for name in build.inputs.subsystems]
     return " ".join(flags)

@@ -137,7 +137,7 @@ def test_a_patch_that_does_not_fit_leaves_the_other_driver(
     assert not manifest.netmap.pinned
     (refused,) = manifest.refused
     assert (refused.name, refused.stage) == ("e1000e", "patch")
-    assert refused.lines[0].startswith("e1000e/netdev.c: hunk 1 does not fit")
+    assert refused.lines[0].startswith("e1000e/netdev.c: hunk 1 (line ")
     assert refused.log is not None
     assert "FAILED" in (artifacts / release / refused.log).read_text()
     assert f"refused: e1000e: patch: {refused.reason}" in done.stdout

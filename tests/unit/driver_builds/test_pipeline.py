@@ -98,7 +98,7 @@ def _break(miniature: Miniature, stage: str) -> None:
     ("stage", "reason", "line"),
     [
         ("baseline", "the unpatched driver does not compile", "'missing' undeclared"),
-        ("patch", "1 of 1 hunks do not fit this kernel's source", "e1000e/e1000e.c: hunk 1 does not fit"),
+        ("patch", "1 of 1 hunks do not fit this kernel's source", "e1000e/e1000e.c: hunk 1 (line "),
         ("build", "the patched driver does not compile; the unpatched one did", "error: expected"),
         ("inspect", "the module is not what was planned", "it depends on nothing, not on netmap"),
     ],

@@ -14,7 +14,7 @@ fetch    linux-headers-6.1.0-56-common 6.1.192-2, SHA-256 bbbbbbbbbbbbbbbb
 fetch    linux-kbuild-6.1              6.1.192-2, SHA-256 cccccccccccccccc
 fetch    linux-source-6.1              6.1.192-2, SHA-256 dddddddddddddddd
 unpack   linux-headers-6.1.0-56-amd64  with -common and kbuild; needs gcc-12 (Debian 12.2.0-14) 12.2.0
-unpack   linux-source-6.1              the sources of 9 drivers
+unpack   linux-source-6.1              the sources of 12 drivers
 probe    netmap                        compile probes of the kernel's interfaces, once per kernel
 build    netmap                        netmap.ko
 inspect  netmap                        vermagic, depends, symbol versions
