@@ -9,6 +9,7 @@ import typer
 from driver_builds.cli.build import build
 from driver_builds.cli.doctor import doctor
 from driver_builds.cli.inspect import inspect
+from driver_builds.cli.matrix import matrix
 from driver_builds.cli.package import package
 from driver_builds.cli.plan import plan
 from driver_builds.cli.publish import publish
@@ -23,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (build, plan, inspect, package, sign, publish, verify, doctor):
+for command in (build, plan, inspect, matrix, package, sign, publish, verify, doctor):
     app.command()(command)
 app.command("test")(run_tests)
 

@@ -4,7 +4,7 @@
 //
 //   exercise both A B COUNT   both ports in netmap mode; COUNT frames of several lengths go from A to B, then from B
 //                             to A, and arrive whole and in order
-//   exercise busy PORT        leaves with a full transmit ring that was never waited for
+//   exercise busy A B         leaves with full transmit rings that were never waited for
 //   exercise hold PORT        keeps the port open until it is killed
 //
 // The kernel is told to give native adapters or none (admode 1), and what it says of each port is printed.
@@ -209,16 +209,24 @@ static void move_both_ways(const char *one, const char *other, uint32_t count)
     move(&second, &first, count);
 }
 
-static void leave_busy(const char *name)
+static void fill_ring(const struct port *port)
 {
-    struct port port = open_port(name);
-    wait_for_link(&port);
-    struct netmap_ring *ring = NETMAP_TXRING(port.interface, 0);
+    struct netmap_ring *ring = NETMAP_TXRING(port->interface, 0);
     uint32_t number = 0;
     while (!nm_ring_empty(ring))
         fill_slot(ring, number++);
-    ioctl(port.fd, NIOCTXSYNC, NULL);
-    printf("left %s with %u frames\n", name, number);
+    ioctl(port->fd, NIOCTXSYNC, NULL);
+    printf("left %s with %u frames\n", port->name, number);
+}
+
+static void leave_busy(const char *one, const char *other)
+{
+    struct port first = open_port(one);
+    struct port second = open_port(other);
+    wait_for_link(&first);
+    wait_for_link(&second);
+    fill_ring(&first);
+    fill_ring(&second);
 }
 
 static void on_alarm(int number)
@@ -242,9 +250,9 @@ int main(int argc, char **argv)
     alarm(LIMIT_S);
     if (argc == 5 && strcmp(argv[1], "both") == 0)
         move_both_ways(argv[2], argv[3], (uint32_t)strtoul(argv[4], NULL, 10));
-    else if (argc == 3 && strcmp(argv[1], "busy") == 0)
-        leave_busy(argv[2]);
+    else if (argc == 4 && strcmp(argv[1], "busy") == 0)
+        leave_busy(argv[2], argv[3]);
     else
-        fail("usage: exercise both A B COUNT | exercise busy PORT | exercise hold PORT");
+        fail("usage: exercise both A B COUNT | exercise busy A B | exercise hold PORT");
     return 0;
 }

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from driver_builds import process, store
-from driver_builds.distributions import Package, apt, remembered
+from driver_builds.distributions import Package, apt, known
 from driver_builds.errors import DriverBuildError, StageError
 from driver_builds.modinfo import parse_module
 from driver_builds.release import parse_release
@@ -55,7 +55,7 @@ def find_image(release: str, folder: Path) -> KernelImage:
 
 
 def _find_packages(release: str, cache: Path) -> tuple[Package, ...]:
-    packages = remembered.read_kernel_packages(parse_release(release), cache)
+    packages = known.read_kernel_packages(parse_release(release), cache)
     if packages.images:
         return packages.images
     reason = f"the distribution has no linux-image of version {packages.headers.version}; run apt-get update"

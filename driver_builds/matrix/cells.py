@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The matrix as values: one cell for each kernel and driver, and never a silent one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from driver_builds.lab.results import Result
+from driver_builds.manifest import Manifest, Module, Refused
+from driver_builds.matrix.records import KernelRecord
+
+
+class State(StrEnum):
+    """What is known of one driver on one kernel."""
+
+    MOVED = "moved"
+    LOADED = "loaded"
+    BUILT = "built"
+    ABSENT = "absent"
+    REFUSED = "refused"
+    FAILED = "failed"
+    NOT_RUN = "not run"
+
+
+WORDS = {
+    State.MOVED: "built + tested",
+    State.LOADED: "built + loaded",
+    State.BUILT: "built, not tested",
+    State.ABSENT: "absent",
+    State.REFUSED: "refused",
+    State.FAILED: "failed",
+    State.NOT_RUN: "not run",
+}
+
+MEANINGS = {
+    State.MOVED: "frames moved natively in a guest of this kernel, both ways, checked byte by byte; reloaded five "
+    "times, closed while busy, removed while idle and while open",
+    State.LOADED: "loaded in a guest of this kernel, all symbols resolved, unloaded; QEMU has no such hardware",
+    State.BUILT: "built, but no result of a test of these bytes is here",
+    State.ABSENT: "the kernel does not build this driver as a module, so there is nothing to replace",
+    State.REFUSED: "not built: the stage that refused it, and why",
+    State.FAILED: "built, but failed its test in the guest; or the whole kernel could not be built for",
+    State.NOT_RUN: "never tried here: driver-builds matrix --run",
+}
+
+# What `pipeline.baseline` says of a driver the kernel does not have; tests/unit/driver_builds compares.
+_ABSENT = ("the kernel does not build it as a module", "is not in the kernel's source package")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One driver on one kernel; `patch` is the patching stage of what was built, "upstream" or "adapted"."""
+
+    driver: str
+    state: State
+    reason: str = ""
+    patch: str | None = None
+    frames: int = 0
+    remove_while_open: str | None = None
+
+    @property
+    def words(self) -> str:
+        return WORDS[self.state]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One kernel; `version` is its package version, "" when it was never resolved here."""
+
+    release: str
+    distribution: str
+    version: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """All rows have the same drivers in the same order."""
+
+    netmap_commit: str
+    drivers: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    @property
+    def failed(self) -> list[tuple[str, Cell]]:
+        return [(row.release, cell) for row in self.rows for cell in row.cells if cell.state is State.FAILED]
+
+    def count(self, state: State) -> int:
+        return sum(cell.state is state for row in self.rows for cell in row.cells)
+
+
+def build_row(record: KernelRecord, drivers: Sequence[str]) -> Row:
+    """One kernel's row from all that is known of it."""
+    manifest = record.manifest
+    cells = tuple(_build_cell(record, driver) for driver in drivers)
+    distribution = manifest.kernel.distribution if manifest else record.distribution
+    return Row(record.release, distribution, manifest.kernel.version if manifest else record.version, cells)
+
+
+def _build_cell(record: KernelRecord, driver: str) -> Cell:
+    failure = record.failure
+    if record.manifest is None:
+        if failure is None:
+            return Cell(driver, State.NOT_RUN)
+        return Cell(driver, State.FAILED, f"{failure.stage}: {failure.reason}")
+    for refused in record.manifest.refused:
+        if refused.name == driver:
+            return _build_refused(refused)
+    module = _find_module(record.manifest, driver)
+    if module is None:
+        return Cell(driver, State.NOT_RUN)
+    patch = None if module.patch is None else str(module.patch.stage)
+    result = record.results.get(module.name)
+    if result is not None:
+        return _build_tested(driver, patch, result)
+    if failure is not None:
+        return Cell(driver, State.FAILED, f"{failure.stage}: {failure.reason}", patch)
+    return Cell(driver, State.BUILT, "", patch)
+
+
+def _find_module(manifest: Manifest, driver: str) -> Module | None:
+    return next((module for module in manifest.modules if module.name == driver), None)
+
+
+def _build_refused(refused: Refused) -> Cell:
+    if any(text in refused.reason for text in _ABSENT):
+        return Cell(refused.name, State.ABSENT, refused.reason)
+    return Cell(refused.name, State.REFUSED, f"{refused.stage}: {refused.reason}")
+
+
+def _build_tested(driver: str, patch: str | None, result: Result) -> Cell:
+    state = State(result.evidence)
+    return Cell(driver, state, result.reason, patch, result.frames, result.remove_while_open)
