@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from driver_builds import process
+from driver_builds import process, store
 from driver_builds.distributions import apt
 from driver_builds.errors import ArtifactError, DriverBuildError, StageError
 from driver_builds.lab import guest, hardware, image, results, scenario
@@ -46,27 +46,38 @@ class _Bench:
     serial: Path
 
 
-def gather_evidence(folder: Path, cache: Path, *, again: bool, report: Report) -> Tested:
-    """Tests the modules of one artifacts directory that have no result yet (`again`: all of them)."""
+def gather_evidence(
+    folder: Path, cache: Path, *, again: bool, report: Report, waiting: Callable[[Path], None]
+) -> Tested:
+    """Tests the modules of one artifacts directory that have no result yet (`again`: all of them).
+
+    Two tests of one kernel wait for each other: they keep one serial log, and the second may have nothing to do.
+    """
     started = time.monotonic()
     if problems := find_artifact_problems(folder):
         raise ArtifactError(problems[0])
     manifest = load_manifest(folder)
-    names = [module.name for module in manifest.modules if module.name != NETMAP]
-    known = {} if again else _load_results(manifest, cache)
-    todo = [name for name in names if name not in known]
+    release = manifest.kernel.release
     guests = 0
-    if todo or NETMAP not in known:
-        with tempfile.TemporaryDirectory(prefix="driver-builds-") as scratch:
-            bench = _prepare(manifest, folder, cache, Path(scratch))
-            for verdicts, ran_by in _run_guests(bench, todo, report):
+    with store.locked(cache / "results" / release, waiting=waiting):
+        known = {} if again else _load_results(manifest, cache)
+        todo = [module.name for module in manifest.modules if module.name not in {NETMAP, *known}]
+        if todo or NETMAP not in known:
+            for verdicts, ran_by in _run_all(manifest, folder, cache, todo, report):
                 guests += 1
                 for name, verdict in verdicts.items():
                     hashes = _get_hashes(manifest, name)
-                    known[name] = results.build_result(manifest.kernel.release, name, hashes, verdict, ran_by)
+                    known[name] = results.build_result(release, name, hashes, verdict, ran_by)
                     results.write_result(cache, known[name])
     found = tuple(known[module.name] for module in manifest.modules)
-    return Tested(manifest.kernel.release, found, len(todo), guests, time.monotonic() - started)
+    return Tested(release, found, len(todo), guests, time.monotonic() - started)
+
+
+def _run_all(
+    manifest: Manifest, folder: Path, cache: Path, todo: Sequence[str], report: Report
+) -> Iterator[tuple[dict[str, scenario.Verdict], str]]:
+    with tempfile.TemporaryDirectory(prefix="driver-builds-") as scratch:
+        yield from _run_guests(_prepare(manifest, folder, cache, Path(scratch)), todo, report)
 
 
 def _load_results(manifest: Manifest, cache: Path) -> dict[str, results.Result]:
