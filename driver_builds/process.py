@@ -73,8 +73,10 @@ def run(
     return Finished(process.returncode, output)
 
 
-def run_watched(arguments: Sequence[str], goes_on: Callable[[float], bool], *, every_s: float = 0.25) -> str:
-    """Runs a program until it ends or `goes_on(seconds so far)` says no, when it is killed; returns its output.
+def run_watched(
+    arguments: Sequence[str], goes_on: Callable[[float], bool], *, every_s: float = 0.25
+) -> Finished | None:
+    """Runs a program until it ends; None when `goes_on(seconds so far)` said no and it was killed.
 
     The output is taken at the end: for programs that write little, such as QEMU.
     """
@@ -83,10 +85,13 @@ def run_watched(arguments: Sequence[str], goes_on: Callable[[float], bool], *, e
     with stopped_on_error(process):
         while True:
             try:
-                return process.communicate(timeout=every_s)[0].decode("utf-8", "replace")
+                output = process.communicate(timeout=every_s)[0].decode("utf-8", "replace")
+                return Finished(process.returncode, output)
             except subprocess.TimeoutExpired:
                 if not goes_on(time.monotonic() - started):
                     _kill(process)
+                    process.communicate()
+                    return None
 
 
 @contextlib.contextmanager

@@ -33,16 +33,26 @@ class Cable:
     prefix: str
 
 
-def boot(kernel: Path, initramfs: Path, cables: Sequence[Cable], serial: Path) -> tuple[str, str]:
-    """Boots to power-off; the serial log, and what ran the guest: "kvm" or "tcg".
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A guest that has ended: its serial log, what ran it ("kvm", "tcg"), and QEMU's own trouble, "" when it had none."""
 
-    A guest that hangs is stopped; its log then ends where it hung.
-    """
+    serial: str
+    accelerator: str
+    trouble: str
+
+
+def boot(kernel: Path, initramfs: Path, cables: Sequence[Cable], serial: Path) -> Ran:
+    """Boots to power-off. A guest that hangs is stopped; its log then ends where it hung."""
     accelerator = choose_accelerator(kernel)
     command = render_command(accelerator, kernel, initramfs, cables, serial)
+    serial.unlink(missing_ok=True)
     seen = _Growth(serial)
-    process.run_watched(command, lambda elapsed_s: elapsed_s < LIMIT_S and seen.goes_on(elapsed_s))
-    return _read(serial), accelerator
+    done = process.run_watched(command, lambda elapsed_s: elapsed_s < LIMIT_S and seen.goes_on(elapsed_s))
+    trouble = ""
+    if done is not None and done.status != 0:
+        trouble = f"QEMU ended with status {done.status}: {done.output.strip()[-300:]}"
+    return Ran(_read(serial), accelerator, trouble)
 
 
 def render_command(
