@@ -25,6 +25,7 @@ TOOLS = {
     "mmdebstrap": "mmdebstrap",
     "patch": "patch",
     "sed": "sed",
+    "setpriv": "util-linux",
     "strip": "binutils",
     "tar": "tar",
     "unshare": "util-linux",

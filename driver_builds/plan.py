@@ -23,6 +23,7 @@ class Stage(StrEnum):
     """The stages of a build, in their order."""
 
     KEEP = "keep"
+    TOOLS = "tools"
     FETCH = "fetch"
     UNPACK = "unpack"
     PROBE = "probe"
@@ -70,6 +71,9 @@ class BuildInputs:
     drivers: tuple[Driver, ...]
     corrections: tuple[Correction, ...] = ()
     rules: tuple[Rule, ...] = ()
+    # Where it is compiled and with what, for the person who reads the plan; `compiler` is what decides.
+    builder: str = "host"
+    tools: str = "the compiler of this host"
 
     def get_attempts(self, driver: Driver) -> tuple[Attempt, ...]:
         """The ways `driver` is patched in, first choice first; raises StageError when there is none."""
@@ -164,6 +168,7 @@ def _choose_patches(inputs: BuildInputs) -> tuple[dict[str, str], list[PlannedRe
 
 
 def _plan_sources(inputs: BuildInputs) -> Iterator[Step]:
+    yield Step(Stage.TOOLS, inputs.builder, inputs.tools)
     for package in inputs.packages.all:
         yield Step(Stage.FETCH, package.name, f"{package.version}, SHA-256 {package.sha256[:16]}")
     yield Step(

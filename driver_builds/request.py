@@ -9,6 +9,8 @@ from pathlib import Path
 
 from driver_builds import store
 from driver_builds.adapt.catalogue import load_rules
+from driver_builds.builders import Builder
+from driver_builds.builders.choose import choose_builder
 from driver_builds.catalogue import (
     Correction,
     load_corrections,
@@ -16,7 +18,6 @@ from driver_builds.catalogue import (
     load_netmap_pin,
     select_drivers,
 )
-from driver_builds.compiler import read_compiler
 from driver_builds.distributions import KernelPackages, apt, known
 from driver_builds.errors import UsageError
 from driver_builds.manifest import Manifest, load_manifest
@@ -64,6 +65,7 @@ class Prepared:
     tree: NetmapTree
     folder: Path
     plan: BuildPlan
+    builder: Builder
 
 
 @contextmanager
@@ -75,9 +77,10 @@ def prepared(request: BuildRequest, waiting: Waiting) -> Iterator[Prepared]:
     pin = load_netmap_pin()
     tree = load_netmap_tree(request.netmap_source, cache, pin, accept=request.accept_netmap_tree)
     packages = known.read_kernel_packages(release, cache)
+    builder = choose_builder(packages, cache, [tree.path])
     inputs = BuildInputs(
         packages=packages,
-        compiler=read_compiler(packages.compiler),
+        compiler=builder.read_compiler(),
         netmap_sha256=tree.sha256,
         subsystems=tuple(pin.subsystems),
         patch_names=tree.read_patch_names(),
@@ -85,12 +88,14 @@ def prepared(request: BuildRequest, waiting: Waiting) -> Iterator[Prepared]:
         drivers=drivers,
         corrections=_find_corrections(tree),
         rules=tuple(load_rules().values()),
+        builder=builder.name,
+        tools=builder.describe(),
     )
     folder = request.artifacts.absolute() / release.text
     with store.locked(folder, waiting=waiting):
         store.restore_directory(folder)
         observed = Observed() if request.rebuild else _observe(inputs, folder, cache)
-        yield Prepared(request, inputs, tree, folder, plan_build(inputs, observed))
+        yield Prepared(request, inputs, tree, folder, plan_build(inputs, observed), builder)
 
 
 def build(request: BuildRequest, report: Report, waiting: Waiting) -> BuildOutcome:
@@ -101,7 +106,9 @@ def build(request: BuildRequest, report: Report, waiting: Waiting) -> BuildOutco
         if not ready.plan.changes:
             return BuildOutcome(False, ready.folder, load_manifest(ready.folder))
         with work_folders(cache, ready.plan.release, waiting) as (work, logs):
-            context = BuildContext(ready.inputs, ready.tree, cache, ready.folder, work, logs, request.jobs)
+            context = BuildContext(
+                ready.inputs, ready.tree, cache, ready.folder, work, logs, request.jobs, ready.builder
+            )
             apply_plan(ready.plan, context, report)
         return BuildOutcome(context.changed, ready.folder, load_manifest(ready.folder))
 

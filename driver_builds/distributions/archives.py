@@ -31,13 +31,18 @@ def parse_transport_settings(text: str) -> list[str]:
     return [line for line in text.splitlines() if _TRANSPORT.fullmatch(line)]
 
 
-def render_sources(distribution: Distribution, where: Mirrors, suites: Sequence[str] = ()) -> str:
+def render_sources(
+    distribution: Distribution,
+    where: Mirrors,
+    suites: Sequence[str] = (),
+    kinds: Sequence[str] = ("deb", "deb-src"),
+) -> str:
     """One-line source entries for `suites`, or for all of the release, signed by its keyring and no other."""
     options = f"[arch=amd64 signed-by={distribution.keyring}]"
     lines = [
         f"{kind} {options} {where.get_address(suite)} {suite} main"
         for suite in suites or distribution.suites
-        for kind in ("deb", "deb-src")
+        for kind in kinds
     ]
     return "\n".join(lines) + "\n"
 

@@ -14,6 +14,9 @@ from driver_builds.distributions import KernelPackages, KernelTree, Package
 from driver_builds.distributions.rt_patches import apply_rt_patches
 from driver_builds.errors import DriverBuildError, StageError
 
+# Part of the unpacked folders' keys: raise it when they come out otherwise than before.
+LAYOUT = "2"
+
 _ABSENT = re.compile(r"Not found in archive|Exiting with failure status due to previous errors")
 
 
@@ -29,6 +32,10 @@ def _unpack_packages(files: Sequence[Path], folder: Path, final: Path) -> None:
         if done.status != 0:
             raise DriverBuildError(f"{path.name}: dpkg-deb cannot unpack it: {done.output.strip()}")
     repoint(folder, final)
+    # Newer headers carry the kernel's type information (BTF) so that modules get some too. Ours are compiled without
+    # debug information, there is nothing to make it from.
+    for vmlinux in folder.glob("usr/src/linux-headers-*/vmlinux"):
+        vmlinux.unlink()
 
 
 def repoint(folder: Path, final: Path) -> None:

@@ -20,11 +20,13 @@ from driver_builds.pipeline.inspect import apply_inspect
 from driver_builds.pipeline.patch import apply_patch
 from driver_builds.pipeline.probe import apply_probe
 from driver_builds.pipeline.reuse import apply_reuse
+from driver_builds.pipeline.tools import apply_tools
 from driver_builds.pipeline.unpack import apply_unpack
 from driver_builds.pipeline.write import apply_write
 from driver_builds.plan import NETMAP, BuildPlan, Stage, Step
 
 _STAGES: dict[Stage, Callable[[BuildContext, Step], None]] = {
+    Stage.TOOLS: apply_tools,
     Stage.FETCH: apply_fetch,
     Stage.UNPACK: apply_unpack,
     Stage.PROBE: apply_probe,

@@ -21,7 +21,7 @@ def apply_unpack(build: BuildContext, step: Step) -> None:
 
 def _unpack_kernel(build: BuildContext) -> None:
     packages = build.inputs.packages
-    key = _hash_texts(*(package.sha256 for package in packages.build_packages))
+    key = _hash_texts(unpacking.LAYOUT, *(package.sha256 for package in packages.build_packages))
     target = build.cache / "kernels" / f"{packages.release.text}-{key[:16]}"
     files = [build.package_files[package.name] for package in packages.build_packages]
     build.kernel = unpacking.unpack_kernel(packages, files, target)
