@@ -97,7 +97,12 @@ class ChrootBuilder:
     ) -> process.Finished:
         """Runs a program of the root to its end; `cwd` must be in one of the folders."""
         self.prepare()
-        return self._run(self.home / "root", arguments, cwd, environment, log, inherit)
+        done = self._run(self.home / "root", arguments, cwd, environment, inherit)
+        if log is not None:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("a", encoding="utf-8") as stream:
+                stream.write(f"({self.name}) $ {' '.join(arguments)}\n{done.output}")
+        return done
 
     def _run(
         self,
@@ -105,14 +110,13 @@ class ChrootBuilder:
         arguments: Sequence[str],
         cwd: Path | None = None,
         environment: Mapping[str, str] | None = None,
-        log: Path | None = None,
         inherit: Sequence[int] = (),
     ) -> process.Finished:
         given = process.build_environment() if environment is None else environment
         inside = {name: value for name, value in given.items() if name != "TMPDIR"} | {"PATH": _PATH}
         folders = [folder for folder in self.folders if folder.is_dir()]
         command = plan_command(root, folders, arguments, cwd)
-        return process.run(command, environment=inside, log=log, inherit=inherit)
+        return process.run(command, environment=inside, inherit=inherit)
 
 
 def check_root_user(name: str) -> None:

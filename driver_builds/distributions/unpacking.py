@@ -15,7 +15,7 @@ from driver_builds.distributions.rt_patches import apply_rt_patches
 from driver_builds.errors import DriverBuildError, StageError
 
 # Part of the unpacked folders' keys: raise it when they come out otherwise than before.
-LAYOUT = "2"
+LAYOUT = "3"
 
 _ABSENT = re.compile(r"Not found in archive|Exiting with failure status due to previous errors")
 
@@ -42,7 +42,9 @@ def repoint(folder: Path, final: Path) -> None:
     """Makes absolute paths below `folder` lead into `final`, where it will be, and not into the host's /usr."""
     for makefile in folder.glob("usr/src/linux-headers-*/Makefile"):
         text = makefile.read_text("utf-8")
-        makefile.write_text(re.sub(r"(?m)^(include\s+)(/usr/)", rf"\g<1>{final}\2", text), "utf-8")
+        makefile.write_text(
+            re.sub(r"(?m)^(include\s+|\w+\s*:?=\s*)(/usr/)", rf"\g<1>{final}\2", text), "utf-8"
+        )
     for path in folder.rglob("*"):
         if path.is_symlink() and (target := str(path.readlink())).startswith("/"):
             path.unlink()

@@ -162,14 +162,20 @@ def test_paths_lead_into_the_unpacked_root(tmp_path: Path) -> None:
     folder, final = tmp_path / "new", tmp_path / "final"
     headers = folder / "usr/src/linux-headers-6.1.0-56-amd64"
     headers.mkdir(parents=True)
-    (headers / "Makefile").write_text("include /usr/src/linux-headers-6.1.0-56-common/Makefile\n")
+    (headers / "Makefile").write_text(
+        "KBUILD_OUTPUT=/usr/src/linux-headers-6.1.0-56-amd64\n"
+        "include /usr/src/linux-headers-6.1.0-56-common/Makefile\n"
+    )
     (headers / "scripts").symlink_to("../../lib/linux-kbuild-6.1/scripts")
     (folder / "lib/modules/6.1.0-56-amd64").mkdir(parents=True)
     (folder / "lib/modules/6.1.0-56-amd64/build").symlink_to("/usr/src/linux-headers-6.1.0-56-amd64")
     repoint(folder, final)
     folder.rename(final)
     makefile = final / "usr/src/linux-headers-6.1.0-56-amd64/Makefile"
-    assert makefile.read_text() == f"include {final}/usr/src/linux-headers-6.1.0-56-common/Makefile\n"
+    assert makefile.read_text() == (
+        f"KBUILD_OUTPUT={final}/usr/src/linux-headers-6.1.0-56-amd64\n"
+        f"include {final}/usr/src/linux-headers-6.1.0-56-common/Makefile\n"
+    )
     assert (final / "lib/modules/6.1.0-56-amd64/build/Makefile").samefile(makefile)
     scripts = makefile.parent / "scripts"
     assert str(scripts.readlink()) == "../../lib/linux-kbuild-6.1/scripts", (
