@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from driver_builds.errors import DriverBuildError
+from driver_builds.errors import DiskFullError, DriverBuildError
 
 # What a build may see of the caller's environment. Not CC, CFLAGS, ARCH, KCFLAGS or MAKEFLAGS: they change
 # what is built without being among the inputs (`make lab` hands a MAKEFLAGS with its own job server down).
@@ -20,6 +20,10 @@ _KEPT = ("PATH", "HOME", "TMPDIR")
 
 # What runs now, in any thread: only the main thread hears of Ctrl-C.
 _running: set[subprocess.Popen[bytes]] = set()
+
+
+# strerror(ENOSPC), in English by the environment programs are run in.
+_DISK_FULL = "No space left on device"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,10 @@ def run(
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a", encoding="utf-8") as stream:
             stream.write(f"$ {' '.join(arguments)}\n{output}")
+    if process.returncode != 0 and _DISK_FULL in output:
+        raise DiskFullError(
+            describe_disk_full(next(line for line in output.splitlines() if _DISK_FULL in line))
+        )
     return Finished(process.returncode, output)
 
 
@@ -92,6 +100,14 @@ def run_watched(
                     _kill(process)
                     process.communicate()
                     return None
+
+
+def describe_disk_full(seen: str) -> str:
+    """What happened, and what to do."""
+    return (
+        f"{seen.strip()}; nothing half-written was left: make room (`driver-builds clean` shows what the cache "
+        "holds) and run it again"
+    )
 
 
 @contextlib.contextmanager

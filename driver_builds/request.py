@@ -4,10 +4,10 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from driver_builds import store
+from driver_builds import disk, store
 from driver_builds.adapt.catalogue import load_rules
 from driver_builds.builders import Builder
 from driver_builds.builders.choose import choose_builder
@@ -25,7 +25,7 @@ from driver_builds.netmap_source import NetmapTree, load_netmap_tree
 from driver_builds.pipeline.chains import Report
 from driver_builds.pipeline.context import BuildContext
 from driver_builds.pipeline.run import apply_plan, work_folders
-from driver_builds.plan import NETMAP, BuildInputs, BuildPlan, Observed, build_key, plan_build
+from driver_builds.plan import NETMAP, BuildInputs, BuildPlan, Observed, Stage, build_key, plan_build
 from driver_builds.release import parse_release
 from driver_builds.tree_hash import hash_file
 from driver_builds.verify import find_artifact_problems
@@ -45,15 +45,17 @@ class BuildRequest:
     jobs: int = 1
     accept_netmap_tree: bool = False
     rebuild: bool = False
+    keep_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class BuildOutcome:
-    """What came out: `folder` holds the artifacts `manifest` describes."""
+    """What came out: `folder` holds the artifacts `manifest` describes; `removed` made room in the cache."""
 
     changed: bool
     folder: Path
     manifest: Manifest
+    removed: tuple[disk.Entry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +72,20 @@ class Prepared:
 
 @contextmanager
 def prepared(request: BuildRequest, waiting: Waiting) -> Iterator[Prepared]:
-    """Reads what is there and plans; the artifacts directory is locked until the block is left."""
+    """Reads what is there and plans; cache and artifacts directory are held until the block is left."""
+    cache = _check_path(request.cache)
+    with disk.used(cache, waiting):
+        inputs, tree, builder = _read_inputs(request, cache)
+        folder = request.artifacts.absolute() / inputs.packages.release.text
+        with store.locked(folder, waiting=waiting):
+            store.restore_directory(folder)
+            observed = Observed() if request.rebuild else _observe(inputs, folder, cache)
+            yield Prepared(request, inputs, tree, folder, plan_build(inputs, observed), builder)
+
+
+def _read_inputs(request: BuildRequest, cache: Path) -> tuple[BuildInputs, NetmapTree, Builder]:
     drivers = select_drivers(request.drivers)
     release = parse_release(request.release)
-    cache = _check_path(request.cache)
     pin = load_netmap_pin()
     tree = load_netmap_tree(request.netmap_source, cache, pin, accept=request.accept_netmap_tree)
     packages = known.read_kernel_packages(release, cache)
@@ -91,26 +103,34 @@ def prepared(request: BuildRequest, waiting: Waiting) -> Iterator[Prepared]:
         builder=builder.name,
         tools=builder.describe(),
     )
-    folder = request.artifacts.absolute() / release.text
-    with store.locked(folder, waiting=waiting):
-        store.restore_directory(folder)
-        observed = Observed() if request.rebuild else _observe(inputs, folder, cache)
-        yield Prepared(request, inputs, tree, folder, plan_build(inputs, observed), builder)
+    return inputs, tree, builder
 
 
 def build(request: BuildRequest, report: Report, waiting: Waiting) -> BuildOutcome:
-    """Builds what `request` asks for; drivers that failed are in the outcome's `manifest.refused`."""
+    """Builds what `request` asks for; drivers that failed are in the outcome's `manifest.refused`.
+
+    The cache is brought back under its bound afterwards, unless another build works in it.
+    """
+    cache = _check_path(request.cache)
     with prepared(request, waiting) as ready:
-        cache = _check_path(request.cache)
-        _check_cached_packages(ready.inputs.packages, cache)
-        if not ready.plan.changes:
-            return BuildOutcome(False, ready.folder, load_manifest(ready.folder))
-        with work_folders(cache, ready.plan.release, waiting) as (work, logs):
-            context = BuildContext(
-                ready.inputs, ready.tree, cache, ready.folder, work, logs, request.jobs, ready.builder
-            )
-            apply_plan(ready.plan, context, report)
-        return BuildOutcome(context.changed, ready.folder, load_manifest(ready.folder))
+        changed = _build(ready, cache, report, waiting)
+        outcome = BuildOutcome(changed, ready.folder, load_manifest(ready.folder))
+    grown = any(step.stage is Stage.BUILD for step in ready.plan.steps)
+    if request.keep_bytes is None or not grown:
+        return outcome
+    return replace(outcome, removed=tuple(disk.trim(cache, request.keep_bytes)))
+
+
+def _build(ready: Prepared, cache: Path, report: Report, waiting: Waiting) -> bool:
+    """Whether the artifacts directory is another one now."""
+    _check_cached_packages(ready.inputs.packages, cache)
+    if not ready.plan.changes:
+        return False
+    with work_folders(cache, ready.plan.release, waiting) as (work, logs):
+        jobs = ready.request.jobs
+        context = BuildContext(ready.inputs, ready.tree, cache, ready.folder, work, logs, jobs, ready.builder)
+        apply_plan(ready.plan, context, report)
+    return context.changed
 
 
 def _find_corrections(tree: NetmapTree) -> tuple[Correction, ...]:

@@ -7,6 +7,7 @@ import typer
 
 from driver_builds import request
 from driver_builds.cli import console, options
+from driver_builds.cli.sizes import parse_size, render_size
 from driver_builds.errors import DriverBuildError, ExitCode
 from driver_builds.plan import Step
 
@@ -20,6 +21,7 @@ def build(
     accept_netmap_tree: options.AcceptTree = False,
     artifacts: options.Artifacts = Path("artifacts"),
     rebuild: options.Rebuild = False,
+    keep_bytes: options.KeepBytes = options.KEEP_BYTES,
     json: options.Json = False,
 ) -> None:
     """Build netmap.ko and the patched drivers for a kernel.
@@ -36,7 +38,15 @@ def build(
 
     with console.errors_reported(json):
         asked = request.BuildRequest(
-            kernel, tuple(driver), netmap_source, artifacts, cache, jobs, accept_netmap_tree, rebuild
+            kernel,
+            tuple(driver),
+            netmap_source,
+            artifacts,
+            cache,
+            jobs,
+            accept_netmap_tree,
+            rebuild,
+            parse_size(keep_bytes),
         )
         outcome = request.build(asked, report, console.print_waiting)
         if json:
@@ -47,6 +57,7 @@ def build(
                     "artifacts": str(outcome.folder),
                     "manifest": outcome.manifest.model_dump(mode="json", by_alias=True),
                     "steps": timings,
+                    "removed": [str(entry.path) for entry in outcome.removed],
                 }
             )
         else:
@@ -58,6 +69,8 @@ def build(
 def _print_outcome(outcome: request.BuildOutcome) -> None:
     names = ", ".join(module.file for module in outcome.manifest.modules)
     console.print_result(f"{'changed' if outcome.changed else 'unchanged'}: {outcome.folder}: {names}")
+    for entry in outcome.removed:
+        console.print_progress(f"removed from the cache: {entry.path} ({render_size(entry.size_bytes)})")
     for refused in outcome.manifest.refused:
         log = f"; log: {outcome.folder / refused.log}" if refused.log else ""
         console.print_result(f"refused: {refused.name}: {refused.stage}: {refused.reason}{log}")

@@ -8,6 +8,7 @@ import typer
 
 from driver_builds.cli.build import build
 from driver_builds.cli.check import check
+from driver_builds.cli.clean import clean
 from driver_builds.cli.doctor import doctor
 from driver_builds.cli.inspect import inspect
 from driver_builds.cli.matrix import matrix
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (build, plan, inspect, matrix, package, sign, publish, check, verify, doctor):
+for command in (build, plan, inspect, matrix, package, sign, publish, check, verify, doctor, clean):
     app.command()(command)
 app.command("test")(run_tests)
 

@@ -63,3 +63,14 @@ Rebuild = Annotated[
     bool, typer.Option("--rebuild", help="Compile again even what was built from the same inputs.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+KeepBytes = Annotated[
+    str,
+    typer.Option(
+        "--keep-bytes",
+        envvar="DRIVER_BUILDS_KEEP_BYTES",
+        metavar="SIZE",
+        help="Bring the cache under SIZE afterwards, what was used longest ago first.",
+    ),
+]
+# Every kernel of Debian 11 to 13 with its image and two chroots fits.
+KEEP_BYTES = "20G"

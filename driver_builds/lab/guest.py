@@ -35,7 +35,7 @@ class Cable:
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """A guest that has ended: its serial log, what ran it ("kvm", "tcg"), and QEMU's own trouble, "" when it had none."""
+    """A guest that has ended: its serial log, what ran it ("kvm", "tcg"), QEMU's own trouble or ""."""
 
     serial: str
     accelerator: str

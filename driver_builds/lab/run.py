@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from driver_builds import process, store
+from driver_builds import disk, process, store
 from driver_builds.distributions import apt
 from driver_builds.errors import ArtifactError, DriverBuildError, StageError
 from driver_builds.lab import guest, hardware, image, results, scenario
@@ -59,7 +59,7 @@ def gather_evidence(
     manifest = load_manifest(folder)
     release = manifest.kernel.release
     guests = 0
-    with store.locked(cache / "results" / release, waiting=waiting):
+    with disk.used(cache, waiting), store.locked(cache / "results" / release, waiting=waiting):
         known = {} if again else _load_results(manifest, cache)
         todo = [module.name for module in manifest.modules if module.name not in {NETMAP, *known}]
         if todo or NETMAP not in known:
