@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long a driver build takes beside upstream's `configure && make` of the same drivers on the same machine.
 
-    python bench/driver_builds.py --kernel 6.1.0-56-amd64 [--output FILE.json]      (NETMAP_SOURCE is set)
+    python bench/compare_upstream.py --kernel 6.1.0-56-amd64 [--output FILE.json]      (NETMAP_SOURCE is set)
 
 What is counted, for both: from unpacked kernel headers, unpacked driver sources and netmap's unpacked tree (the same
 folders for both) to finished modules; wall-clock seconds, and CPU seconds of all processes. Not counted, for either:
