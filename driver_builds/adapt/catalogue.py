@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from driver_builds.errors import ConfigError
 
-Where = Literal["after", "start", "success", "condition"]
+Where = Literal["after", "before", "start", "success", "condition"]
 
 
 class _Strict(BaseModel):
@@ -37,8 +37,9 @@ class Hook(_Strict):
             raise ValueError("give struct or function, one of them")
         if self.struct is not None and self.where != "after":
             raise ValueError("a struct has only the place `after`")
-        if (self.call is not None) != (self.where == "after" and self.function is not None):
-            raise ValueError("`call` belongs to `where = after` in a function, and must be there")
+        by_call = self.where in {"after", "before"} and self.function is not None
+        if (self.call is not None) != by_call:
+            raise ValueError("`call` belongs to `after` and `before` in a function, and must be there")
         if (self.condition is not None) != (self.where == "condition"):
             raise ValueError("`condition` belongs to `where = condition`, and must be there")
         return self

@@ -70,6 +70,8 @@ def find_change(text: str, hook: Hook) -> Change:
     match hook.where:
         case "start":
             return _build_line(text, _find_first_statement(code, body), hook)
+        case "before":
+            return _build_line(text, _find_call(code, body, hook).start, hook)
         case "after":
             return _find_after_call(text, code, body, hook)
         case "condition":
@@ -85,11 +87,15 @@ def _find_first_statement(code: str, body: Span) -> int:
     return statements[0].start
 
 
-def _find_after_call(text: str, code: str, body: Span, hook: Hook) -> Change:
-    # Only a statement that is this call and nothing more: `if (call())` is another place.
+def _find_call(code: str, body: Span, hook: Hook) -> Span:
+    """The statement that is this call and nothing more: `if (call())` is another place."""
     pattern = re.compile(rf"{re.escape(str(hook.call))}\s*\(")
     found = [span for span in find_statements(code, body) if pattern.match(code, span.start)]
-    span = get_only(found, f"a statement {hook.call}(...); in {hook.function}")
+    return get_only(found, f"a statement {hook.call}(...); in {hook.function}")
+
+
+def _find_after_call(text: str, code: str, body: Span, hook: Hook) -> Change:
+    span = _find_call(code, body, hook)
     end = code.find("\n", span.end)
     if end < 0 or code[span.end : end].strip():
         end = span.end
