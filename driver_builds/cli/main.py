@@ -15,6 +15,7 @@ from driver_builds.cli.matrix import matrix
 from driver_builds.cli.package import package
 from driver_builds.cli.plan import plan
 from driver_builds.cli.publish import publish
+from driver_builds.cli.refresh import refresh
 from driver_builds.cli.sign import sign
 from driver_builds.cli.test import run_tests
 from driver_builds.cli.verify import verify
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (build, plan, inspect, matrix, package, sign, publish, check, verify, doctor, clean):
+for command in (build, plan, inspect, matrix, package, sign, publish, check, verify, doctor, clean, refresh):
     app.command()(command)
 app.command("test")(run_tests)
 

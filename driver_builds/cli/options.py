@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from driver_builds.distributions.mirrors import VARIABLE, parse_mirror
+
 
 def get_default_cache() -> Path:
     """studio-bypass/driver-builds in $XDG_CACHE_HOME, or else in ~/.cache (XDG Base Directory Specification)."""
@@ -14,6 +16,13 @@ def get_default_cache() -> Path:
     return (
         (Path(base) if base.startswith("/") else Path.home() / ".cache") / "studio-bypass" / "driver-builds"
     )
+
+
+def use_mirror(mirror: str | None) -> None:
+    """Lets --mirror decide over the environment, for this process and all it starts."""
+    if mirror is not None:
+        parse_mirror(mirror)
+        os.environ[VARIABLE] = mirror
 
 
 Kernel = Annotated[
@@ -47,6 +56,15 @@ Cache = Annotated[
         help="Packages, sources and modules.",
         default_factory=get_default_cache,
         show_default="~/.cache/studio-bypass/driver-builds",
+    ),
+]
+Mirror = Annotated[
+    str | None,
+    typer.Option(
+        "--mirror",
+        metavar="URL[,SECURITY_URL]",
+        help="Debian's archive (and its security archive), instead of those of this host's apt; also "
+        "DRIVER_BUILDS_MIRROR.",
     ),
 ]
 Jobs = Annotated[

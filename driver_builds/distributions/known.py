@@ -9,7 +9,6 @@ import json
 import tarfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from importlib.resources import files
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -31,12 +30,17 @@ def read_kernel_packages(release: KernelRelease, cache: Path, *, refresh: bool =
     """
     note = cache / "resolved" / f"{release.text}.json"
     if not refresh:
-        for path in (note, Path(str(files("driver_builds") / "data" / "kernels" / note.name))):
+        for path in (note, get_data_folder() / note.name):
             if path.is_file() and (packages := _load(path, release)) is not None:
                 return packages
     packages = find_in_archives(release, cache, refresh=refresh)
     save_kernel_packages(packages, note)
     return packages
+
+
+def get_data_folder() -> Path:
+    """This package's data/kernels."""
+    return Path(__file__).parents[1] / "data" / "kernels"
 
 
 def save_kernel_packages(packages: KernelPackages, path: Path) -> None:
@@ -73,13 +77,12 @@ def _load(path: Path, release: KernelRelease) -> KernelPackages | None:
 def load_known_kernels() -> dict[str, KernelPackages]:
     """The kernels of data/kernels by release, oldest first."""
     known = {}
-    for file in (files("driver_builds") / "data" / "kernels").iterdir():
-        if file.name.endswith(".json"):
-            try:
-                packages = parse_kernel_packages(file.read_text("utf-8"))
-            except (ValueError, ValidationError) as error:
-                raise ConfigError(f"driver_builds/data/kernels/{file.name}: {error}") from error
-            known[packages.release.text] = packages
+    for file in get_data_folder().glob("*.json"):
+        try:
+            packages = parse_kernel_packages(file.read_text("utf-8"))
+        except (ValueError, ValidationError) as error:
+            raise ConfigError(f"driver_builds/data/kernels/{file.name}: {error}") from error
+        known[packages.release.text] = packages
     return dict(sorted(known.items(), key=lambda item: release_order(item[1].release)))
 
 
@@ -139,10 +142,15 @@ def read_releases(cache: Path, *, refresh: bool = False) -> dict[Distribution, l
     return found
 
 
-def select_newest(releases: Sequence[KernelRelease], count: int) -> list[KernelRelease]:
-    """The newest `count` of each series, flavour and feature set; oldest first."""
+def group_releases(releases: Sequence[KernelRelease]) -> list[list[KernelRelease]]:
+    """The kernels of each series, flavour and feature set; newest last."""
     groups: dict[tuple[str, str, str | None], list[KernelRelease]] = {}
     for release in sorted(releases, key=release_order):
         groups.setdefault((release.series, release.flavour, release.featureset), []).append(release)
-    chosen = [release for group in groups.values() for release in group[-count:]]
+    return list(groups.values())
+
+
+def select_newest(releases: Sequence[KernelRelease], count: int) -> list[KernelRelease]:
+    """The newest `count` of each series, flavour and feature set; oldest first."""
+    chosen = [release for group in group_releases(releases) for release in group[-count:]]
     return sorted(chosen, key=release_order)

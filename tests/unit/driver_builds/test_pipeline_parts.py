@@ -10,7 +10,7 @@ from driver_builds.errors import StageError
 from driver_builds.modinfo import ModuleInfo
 from driver_builds.pipeline.inspect import find_problems
 from driver_builds.pipeline.kbuild import pick_lines
-from driver_builds.pipeline.unpack import parse_headers_version, parse_source_version
+from driver_builds.pipeline.unpack import is_same_version, parse_headers_version, parse_source_version
 
 GOOD = ModuleInfo(
     name="e1000",
@@ -34,6 +34,17 @@ def test_source_and_headers_versions() -> None:
         "#define LINUX_VERSION_PATCHLEVEL 1\n#define LINUX_VERSION_SUBLEVEL 192\n"
     )
     assert parse_headers_version(header) == (6, 1, 192)
+
+
+def test_version_of_old_headers() -> None:
+    old = f"#define LINUX_VERSION_CODE {(5 << 16) + (10 << 8) + 255}\n#define KERNEL_VERSION(a,b,c) 0\n"
+    assert parse_headers_version(old) == (5, 10, 255)
+    assert is_same_version((5, 10, 262), (5, 10, 255))
+    assert is_same_version((5, 10, 255), (5, 10, 255))
+    assert not is_same_version((5, 10, 254), (5, 10, 255))
+    assert not is_same_version((5, 11, 262), (5, 10, 255))
+    assert is_same_version((6, 1, 192), (6, 1, 192))
+    assert not is_same_version((6, 1, 193), (6, 1, 192))
 
 
 @pytest.mark.parametrize(
