@@ -86,12 +86,14 @@ def build_version(manifest: Manifest, pin: NetmapPin, revision: int) -> str:
     kernel = manifest.kernel.version.split(":", 1)[-1]
     contents = "".join(f"{module.name} {module.sha256}\n" for module in manifest.modules)
     digest = hashlib.sha256(contents.encode()).hexdigest()[:8]
-    return f"0~{_describe_netmap(manifest, pin)}+k{kernel}+r{revision}.{get_stage(manifest)}.{digest}"
+    netmap = describe_netmap(manifest.netmap.commit, manifest.netmap.sha256, pin)
+    return f"0~{netmap}+k{kernel}+r{revision}.{get_stage(manifest)}.{digest}"
 
 
-def _describe_netmap(manifest: Manifest, pin: NetmapPin) -> str:
-    if manifest.netmap.commit != pin.commit:
-        return f"tree.{manifest.netmap.sha256[:7]}"
+def describe_netmap(commit: str | None, sha256: str, pin: NetmapPin) -> str:
+    """The part of a version that says which netmap it is: "git20260210.89607e1", or the hash of another tree."""
+    if commit != pin.commit:
+        return f"tree.{sha256[:7]}"
     return f"git{render_date(pin.committed_s)}.{pin.commit[:7]}"
 
 
