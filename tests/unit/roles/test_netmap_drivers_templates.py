@@ -135,10 +135,10 @@ def test_apt_understands_its_hook(results: dict[str, dict[str, Any]], tmp_path: 
         check=True,
     )
     (command,) = [line for line in done.stdout.splitlines() if "netmap" in line]
-    assert command.startswith("if [ -x /opt/appliance/bin/driver-builds ]")
+    assert command.startswith("if [ -x /opt/appliance/venv/bin/driver-builds ]")
     # A host without the command, and one where it fails: apt goes on.
     for program in ("/nonexistent", shutil.which("false")):
-        text = command.replace("/opt/appliance/bin/driver-builds", str(program))
+        text = command.replace("/opt/appliance/venv/bin/driver-builds", str(program))
         text = text.replace("/run/netmap-drivers-checked", str(tmp_path / "checked"))
         shown = subprocess.run(["sh", "-c", text], capture_output=True, text=True, check=False)
         assert shown.returncode == 0
