@@ -58,7 +58,7 @@ class Deployment:
 
     def install_release(self, log: Path) -> None:
         """Install the appliance's commands in the guest, and run nothing of it."""
-        self.play_file(Path("tests/vm/lab/guest/release.yml"), log)
+        self.play_file(Path("tests/vm/lab/release.yml"), log)
 
     def verify(self, log: Path, frames: int) -> tuple[bool, str]:
         """Run testinfra by the verify playbook; returns whether it passed, and its summary or last lines."""
