@@ -2,7 +2,7 @@
 """From what was asked for to a plan, and from the plan to finished artifacts."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from driver_builds.builders import Builder
 from driver_builds.builders.choose import choose_builder
 from driver_builds.catalogue import (
     Correction,
+    Driver,
     load_corrections,
     load_drivers,
     load_netmap_pin,
@@ -35,7 +36,10 @@ Waiting = Callable[[Path], None]
 
 @dataclass(frozen=True, slots=True)
 class BuildRequest:
-    """What the command line asks for; `artifacts` and `cache` are folders that need not exist."""
+    """What the command line asks for; `artifacts` and `cache` are folders that need not exist.
+
+    No `drivers`: all that the kernel contains.
+    """
 
     release: str
     drivers: tuple[str, ...]
@@ -46,6 +50,7 @@ class BuildRequest:
     accept_netmap_tree: bool = False
     rebuild: bool = False
     keep_bytes: int | None = None
+    debug_symbols: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,7 @@ def prepared(request: BuildRequest, waiting: Waiting) -> Iterator[Prepared]:
 
 
 def _read_inputs(request: BuildRequest, cache: Path) -> tuple[BuildInputs, NetmapTree, Builder]:
-    drivers = select_drivers(request.drivers)
+    select_drivers(request.drivers or list(load_drivers()))
     release = parse_release(request.release)
     pin = load_netmap_pin()
     tree = load_netmap_tree(request.netmap_source, cache, pin, accept=request.accept_netmap_tree)
@@ -97,13 +102,18 @@ def _read_inputs(request: BuildRequest, cache: Path) -> tuple[BuildInputs, Netma
         subsystems=tuple(pin.subsystems),
         patch_names=tree.read_patch_names(),
         probed=tuple(load_drivers().values()),
-        drivers=drivers,
+        drivers=_select_drivers(request.drivers, packages),
         corrections=_find_corrections(tree),
         rules=tuple(load_rules().values()),
         builder=builder.name,
         tools=builder.describe(),
+        debug_symbols=request.debug_symbols,
     )
     return inputs, tree, builder
+
+
+def _select_drivers(names: Sequence[str], packages: KernelPackages) -> tuple[Driver, ...]:
+    return select_drivers(names or [name for name in load_drivers() if name not in packages.absent])
 
 
 def build(request: BuildRequest, report: Report, waiting: Waiting) -> BuildOutcome:

@@ -25,11 +25,21 @@ def use_mirror(mirror: str | None) -> None:
         os.environ[VARIABLE] = mirror
 
 
-Kernel = Annotated[
-    str, typer.Option("--kernel", metavar="RELEASE", help="Kernel release, as `uname -r` prints it.")
+Kernels = Annotated[
+    list[str],
+    typer.Option(
+        "--kernel", metavar="RELEASE", help="Kernel release, as `uname -r` prints it; once for each kernel."
+    ),
 ]
 Drivers = Annotated[
-    list[str], typer.Option("--driver", metavar="NAME", help="Driver to build; give it once for each.")
+    list[str],
+    typer.Option(
+        "--driver",
+        metavar="NAME",
+        help="Driver to build; once for each. Without it: all that the kernel contains.",
+        default_factory=list,
+        show_default=False,
+    ),
 ]
 NetmapSource = Annotated[
     str | None,
@@ -79,6 +89,9 @@ Jobs = Annotated[
 ]
 Rebuild = Annotated[
     bool, typer.Option("--rebuild", help="Compile again even what was built from the same inputs.")
+]
+DebugSymbols = Annotated[
+    bool, typer.Option("--debug-symbols", help="Keep debug information too, in DIR/RELEASE/debug.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 KeepBytes = Annotated[

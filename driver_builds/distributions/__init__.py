@@ -39,7 +39,8 @@ class KernelPackages:
 
     `compiler` is the program's name, `compiler_record` the kernel's own CONFIG_CC_VERSION_TEXT. `images` are what a
     guest needs to boot this kernel (kernel and its stock modules); nothing is built from them. `rt_patches` holds the
-    PREEMPT_RT patch set, where this kernel was built with one and the source package is without it.
+    PREEMPT_RT patch set, where this kernel was built with one and the source package is without it. `absent` are the
+    drivers of data/drivers.toml it does not build as modules, as far as its configuration was looked at.
     """
 
     release: KernelRelease
@@ -52,6 +53,7 @@ class KernelPackages:
     images: tuple[Package, ...] = ()
     compiler_record: str = ""
     rt_patches: Package | None = None
+    absent: tuple[str, ...] = ()
 
     @property
     def kernel_version(self) -> tuple[int, int, int]:

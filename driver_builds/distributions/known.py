@@ -14,6 +14,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from driver_builds import process
+from driver_builds.catalogue import load_drivers
 from driver_builds.compiler import parse_config_compiler
 from driver_builds.distributions import KernelPackages, apt, archives, debian
 from driver_builds.distributions.releases import Distribution, find_distributions, load_distributions
@@ -32,10 +33,16 @@ def read_kernel_packages(release: KernelRelease, cache: Path, *, refresh: bool =
     if not refresh:
         for path in (note, get_data_folder() / note.name):
             if path.is_file() and (packages := _load(path, release)) is not None:
-                return packages
+                return _complete(packages, cache)
     packages = find_in_archives(release, cache, refresh=refresh)
     save_kernel_packages(packages, note)
     return packages
+
+
+def _complete(packages: KernelPackages, cache: Path) -> KernelPackages:
+    """With the configuration that could not be read before, once the headers are there."""
+    there = apt.get_package_path(packages.headers, cache).is_file()
+    return packages if packages.compiler_record or not there else read_configuration(packages, cache)
 
 
 def get_data_folder() -> Path:
@@ -94,14 +101,14 @@ def find_in_archives(release: KernelRelease, cache: Path, *, refresh: bool = Fal
         stanzas = archives.read_index(distribution, cache, refresh=refresh)
         packages = debian.find_kernel_packages(release, distribution, stanzas)
         if packages is not None:
-            return read_compiler_record(packages, cache)
+            return read_configuration(packages, cache)
         seen += debian.find_releases(stanzas)
     where = " or ".join(f"the archive of {distribution.name}" for distribution in distributions)
     raise StageError("resolve", release.text, debian.describe_missing(release, seen, where))
 
 
-def read_compiler_record(packages: KernelPackages, cache: Path) -> KernelPackages:
-    """`packages` with the kernel's own record of its compiler, out of the (small) headers package.
+def read_configuration(packages: KernelPackages, cache: Path) -> KernelPackages:
+    """`packages` with what the kernel's own configuration says, out of the (small) headers package.
 
     Without it where that package cannot be fetched: the build's own stage fetch then says why.
     """
@@ -113,7 +120,9 @@ def read_compiler_record(packages: KernelPackages, cache: Path) -> KernelPackage
     record = parse_config_compiler(config)
     if not record:
         raise StageError("resolve", packages.release.text, f"{file.name} does not say what compiler was used")
-    return replace(packages, compiler_record=record)
+    lines = set(config.splitlines())
+    absent = [driver.name for driver in load_drivers().values() if f"{driver.config}=m" not in lines]
+    return replace(packages, compiler_record=record, absent=tuple(absent))
 
 
 def read_member(package: Path, member: str) -> str:
