@@ -74,6 +74,8 @@ class BuildInputs:
     # Where it is compiled and with what, for the person who reads the plan; `compiler` is what decides.
     builder: str = "host"
     tools: str = "the compiler of this host"
+    # Modules keep none either way; with it, what was stripped is kept beside them.
+    debug_symbols: bool = False
 
     def get_attempts(self, driver: Driver) -> tuple[Attempt, ...]:
         """The ways `driver` is patched in, first choice first; raises StageError when there is none."""
@@ -130,6 +132,7 @@ def build_key(inputs: BuildInputs, *subjects: str) -> str:
             if correction.driver in subjects
         ],
         "subjects": sorted(subjects),
+        **({"debug_symbols": True} if inputs.debug_symbols else {}),
     }
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 

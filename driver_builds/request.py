@@ -51,6 +51,7 @@ class BuildRequest:
     rebuild: bool = False
     keep_bytes: int | None = None
     debug_symbols: bool = False
+    debug_symbols: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,7 @@ def _read_inputs(request: BuildRequest, cache: Path) -> tuple[BuildInputs, Netma
         rules=tuple(load_rules().values()),
         builder=builder.name,
         tools=builder.describe(),
+        debug_symbols=request.debug_symbols,
         debug_symbols=request.debug_symbols,
     )
     return inputs, tree, builder

@@ -4,7 +4,7 @@
 from pathlib import Path
 
 from driver_builds.errors import ArtifactError, ModuleFileError
-from driver_builds.manifest import Manifest, Module, load_manifest
+from driver_builds.manifest import DEBUG_FOLDER, DEBUG_SUFFIX, Manifest, Module, load_manifest
 from driver_builds.modinfo import load_module_info
 from driver_builds.signature import split_module
 from driver_builds.tree_hash import hash_file
@@ -44,6 +44,9 @@ def _find_module_problems(folder: Path, manifest: Manifest, module: Module) -> l
         return [str(error)]
     if problem := _find_signature_problem(file, module):
         return [problem]
+    debug = folder / DEBUG_FOLDER / f"{module.file}{DEBUG_SUFFIX}"
+    if module.debug_sha256 and (not debug.is_file() or hash_file(debug) != module.debug_sha256):
+        return [f"{debug}: is not the file the manifest lists; build this kernel's drivers again"]
     seen = (info.name, info.vermagic, list(info.depends))
     wanted = (module.name, module.vermagic, module.depends)
     if seen != wanted:

@@ -26,6 +26,7 @@ def build(
     keep_bytes: options.KeepBytes = options.KEEP_BYTES,
     mirror: options.Mirror = None,
     debug_symbols: options.DebugSymbols = False,
+    debug_symbols: options.DebugSymbols = False,
     json: options.Json = False,
 ) -> None:
     """Build netmap.ko and the patched drivers for a kernel, or for several one after the other.
@@ -46,6 +47,7 @@ def build(
             accept_netmap_tree,
             rebuild,
             parse_size(keep_bytes),
+            debug_symbols,
             debug_symbols,
         )
         if len(kernel) == 1:

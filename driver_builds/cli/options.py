@@ -93,6 +93,9 @@ Rebuild = Annotated[
 DebugSymbols = Annotated[
     bool, typer.Option("--debug-symbols", help="Keep debug information too, in DIR/RELEASE/debug.")
 ]
+DebugSymbols = Annotated[
+    bool, typer.Option("--debug-symbols", help="Keep debug information too, in DIR/RELEASE/debug.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 KeepBytes = Annotated[
     str,

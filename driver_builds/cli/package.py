@@ -61,7 +61,8 @@ def package(
     """Make packages for apt: of each kernel's modules, of netmap's tools and headers, or for DKMS.
 
     Installing them loads nothing. The same inputs give the same bytes. Prints `changed` or `unchanged` for each.
-    All kinds but modules are made from netmap's source; dkms carries it and needs --driver.
+    Modules built with --debug-symbols also give a -dbg package. All kinds but modules are made from netmap's source;
+    dkms carries it and needs --driver.
     """
     with console.errors_reported(json):
         pin = load_netmap_pin()
@@ -70,7 +71,10 @@ def package(
         debs: list[Deb] = []
         if Kind.MODULES in kinds:
             for folder in find_folders(artifacts, kernel or []):
-                debs.append(modules.build_package(modules.choose_modules(folder, names), pin, revision))
+                chosen = modules.choose_modules(folder, names)
+                debs.append(modules.build_package(chosen, pin, revision))
+                debug = modules.build_debug_package(chosen, pin, revision)
+                debs += [debug] if debug else []
         if kinds != [Kind.MODULES]:
             tree = load_netmap_tree(netmap_source, cache.absolute(), pin, accept=accept_netmap_tree)
             makers: dict[Kind, Callable[[], Deb]] = {
