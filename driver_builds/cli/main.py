@@ -10,6 +10,7 @@ from driver_builds.cli.build import build
 from driver_builds.cli.check import check
 from driver_builds.cli.clean import clean
 from driver_builds.cli.doctor import doctor
+from driver_builds.cli.fetch import fetch
 from driver_builds.cli.inspect import inspect
 from driver_builds.cli.matrix import matrix
 from driver_builds.cli.package import package
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (build, plan, inspect, matrix, package, sign, publish, check, verify, doctor, clean, refresh):
+for command in (plan, fetch, build, inspect, matrix, package, sign, publish, check, verify, doctor, clean, refresh):
     app.command()(command)
 app.command("test")(run_tests)
 
