@@ -10,6 +10,7 @@ from enum import StrEnum
 from driver_builds.adapt.catalogue import Rule
 from driver_builds.attempts import Attempt, plan_attempts, render_attempts
 from driver_builds.catalogue import Correction, Driver
+from driver_builds.compat import Compat, select_compat
 from driver_builds.distributions import KernelPackages
 from driver_builds.errors import StageError
 
@@ -71,6 +72,7 @@ class BuildInputs:
     drivers: tuple[Driver, ...]
     corrections: tuple[Correction, ...] = ()
     rules: tuple[Rule, ...] = ()
+    compat: tuple[Compat, ...] = ()
     # Where it is compiled and with what, for the person who reads the plan; `compiler` is what decides.
     builder: str = "host"
     tools: str = "the compiler of this host"
@@ -81,6 +83,10 @@ class BuildInputs:
         """The ways `driver` is patched in, first choice first; raises StageError when there is none."""
         rules = {rule.driver: rule for rule in self.rules}
         return plan_attempts(driver, self.patch_names, self.packages.kernel_version, rules)
+
+    def get_compat(self) -> tuple[Compat, ...]:
+        """The changes of kernel interfaces this kernel is looked at for; they matter to netmap and all drivers."""
+        return select_compat(self.compat, self.packages.kernel_version)
 
     def get_corrections(self, driver: str) -> tuple[str, ...]:
         """The names of the corrections `driver` is built with."""
@@ -131,6 +137,7 @@ def build_key(inputs: BuildInputs, *subjects: str) -> str:
             for correction in inputs.corrections
             if correction.driver in subjects
         ],
+        "compat": [[entry.name, entry.sha256] for entry in inputs.get_compat()],
         "subjects": sorted(subjects),
         **({"debug_symbols": True} if inputs.debug_symbols else {}),
     }
@@ -185,7 +192,8 @@ def _plan_module(inputs: BuildInputs, name: str, patch: str | None, cached: bool
         yield Step(Stage.REUSE, name, "built from the same inputs before")
         return
     if patch is None:
-        yield Step(Stage.PROBE, name, "compile probes of the kernel's interfaces, once per kernel")
+        compat = "".join(f"; looks whether the kernel has {entry.lacks}" for entry in inputs.get_compat())
+        yield Step(Stage.PROBE, name, f"compile probes of the kernel's interfaces, once per kernel{compat}")
     else:
         yield Step(Stage.BASELINE, name, "the unpatched driver compiles")
         yield Step(Stage.PATCH, name, patch)

@@ -19,6 +19,7 @@ from driver_builds.catalogue import (
     load_netmap_pin,
     select_drivers,
 )
+from driver_builds.compat import load_compat
 from driver_builds.distributions import KernelPackages, apt, known
 from driver_builds.errors import UsageError
 from driver_builds.manifest import Manifest, load_manifest
@@ -50,7 +51,6 @@ class BuildRequest:
     accept_netmap_tree: bool = False
     rebuild: bool = False
     keep_bytes: int | None = None
-    debug_symbols: bool = False
     debug_symbols: bool = False
 
 
@@ -106,9 +106,9 @@ def _read_inputs(request: BuildRequest, cache: Path) -> tuple[BuildInputs, Netma
         drivers=_select_drivers(request.drivers, packages),
         corrections=_find_corrections(tree),
         rules=tuple(load_rules().values()),
+        compat=load_compat(),
         builder=builder.name,
         tools=builder.describe(),
-        debug_symbols=request.debug_symbols,
         debug_symbols=request.debug_symbols,
     )
     return inputs, tree, builder

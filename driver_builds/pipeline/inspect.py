@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from driver_builds import store
+from driver_builds.compat import parse_names
 from driver_builds.errors import ModuleFileError, StageError
 from driver_builds.manifest import DEBUG_SUFFIX, Hunk, InsertedHook, Module, Patch
 from driver_builds.modinfo import ModuleInfo, load_module_info, parse_symbol_versions
@@ -33,7 +34,8 @@ def apply_inspect(build: BuildContext, step: Step) -> None:
         raise StageError(
             Stage.INSPECT, name, "the module is not what was planned", problems, build.get_log(name)
         )
-    corrections = build.inputs.get_corrections(name)
+    compat = parse_names((build.get_folder(NETMAP) / CONFIG_HEADER).read_text("utf-8"))
+    corrections = (*build.inputs.get_corrections(name), *(f"compat-{change}" for change in compat))
     build.modules[name] = _build_record(name, file, info, build.patches.get(name), corrections)
     _keep(build, name, file)
 

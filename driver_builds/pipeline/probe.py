@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 from driver_builds.catalogue import Driver
+from driver_builds.compat import find_header, is_needed, render_compat
 from driver_builds.errors import StageError
 from driver_builds.pipeline.context import BuildContext
 from driver_builds.pipeline.kbuild import pick_lines
@@ -44,6 +45,21 @@ def apply_probe(build: BuildContext, step: Step) -> None:
             pick_lines(done.output),
             log,
         )
+    _add_compat(build, folder / CONFIG_HEADER)
+
+
+def _add_compat(build: BuildContext, config: Path) -> None:
+    """Appends what bridges changes of this kernel's interfaces to the header all of netmap's sources include."""
+    kernel = build.ready_kernel
+    folders = [kernel.build, *sorted(kernel.root.glob("usr/src/linux-headers-*"))]
+    needed = []
+    for entry in build.inputs.get_compat():
+        header = find_header(entry, folders)
+        if header is None or is_needed(entry, header.read_text("utf-8", "replace")):
+            needed.append(entry)
+    if needed:
+        with config.open("a", encoding="utf-8") as stream:
+            stream.write(render_compat(needed))
 
 
 def _build_command(build: BuildContext, drivers: list[Driver]) -> list[str]:
