@@ -44,7 +44,7 @@ MEANINGS = {
 }
 
 # What `pipeline.baseline` says of a driver the kernel does not have; tests/unit/driver_builds compares.
-_ABSENT = ("the kernel does not build it as a module", "is not in the kernel's source package")
+ABSENT = ("the kernel does not build it as a module", "is not in the kernel's source package")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def _find_module(manifest: Manifest, driver: str) -> Module | None:
 
 
 def _build_refused(refused: Refused) -> Cell:
-    if any(text in refused.reason for text in _ABSENT):
+    if any(text in refused.reason for text in ABSENT):
         return Cell(refused.name, State.ABSENT, refused.reason)
     return Cell(refused.name, State.REFUSED, f"{refused.stage}: {refused.reason}")
 
