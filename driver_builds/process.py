@@ -22,6 +22,9 @@ _KEPT = ("PATH", "HOME", "TMPDIR")
 _running: set[subprocess.Popen[bytes]] = set()
 
 
+# Descriptors every program gets, see `held`.
+_held: set[int] = set()
+
 # strerror(ENOSPC), in English by the environment programs are run in.
 _DISK_FULL = "No space left on device"
 
@@ -135,6 +138,19 @@ def stream_output(arguments: Sequence[str], *, environment: Mapping[str, str]) -
 
 
 @contextlib.contextmanager
+def held(descriptor: int) -> Iterator[None]:
+    """Every program run in this block gets the descriptor, so that a lock is held as long as one of them lives.
+
+    Where this process is killed, its compilers go on for a while; the next build must not write beside them.
+    """
+    _held.add(descriptor)
+    try:
+        yield
+    finally:
+        _held.discard(descriptor)
+
+
+@contextlib.contextmanager
 def stopped_on_error(process: subprocess.Popen[bytes]) -> Iterator[None]:
     """Kills `process` and its group when the block is left by an exception, Ctrl-C included."""
     _running.add(process)
@@ -178,7 +194,7 @@ def _start(
             stdout=subprocess.PIPE,
             stderr=stderr,
             start_new_session=True,
-            pass_fds=inherit,
+            pass_fds=(*inherit, *_held),
         )
     except FileNotFoundError as error:
         raise DriverBuildError(

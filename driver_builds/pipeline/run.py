@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from driver_builds import store
+from driver_builds import process, store
 from driver_builds.errors import DriverBuildError, StageError
 from driver_builds.manifest import Refused
 from driver_builds.pipeline.baseline import apply_baseline
@@ -89,7 +89,7 @@ def work_folders(cache: Path, release: str, waiting: Callable[[Path], None]) -> 
     They have the same names every time, so that nothing of a chance folder name can get into a module.
     """
     folder = cache / "builds" / release
-    with store.locked(folder, waiting=waiting):
+    with store.locked(folder, waiting=waiting) as lock, process.held(lock):
         work, logs = folder / "work", folder / "logs"
         for path in (work, logs):
             shutil.rmtree(path, ignore_errors=True)
