@@ -35,6 +35,8 @@ class Driver(_Strict):
     family: str = Field(pattern="^[a-z0-9_]+(\\.c)?$")
     config: str = Field(pattern="^CONFIG_[A-Z0-9_]+$")
     kinds: list[Literal["hardware", "qemu", "vmware"]]
+    method: Literal["in-tree", "vendor", "none"] = "in-tree"
+    why: str
     adapted_first: str | None = None
 
     @property
@@ -66,6 +68,7 @@ class Correction(_Strict):
 
 class _DriverFile(_Strict):
     driver: list[Driver]
+    refused: list[Driver]
 
 
 class _CorrectionFile(_Strict):
@@ -90,13 +93,23 @@ def load_netmap_pin() -> NetmapPin:
 
 
 @cache
-def load_drivers() -> dict[str, Driver]:
-    """The drivers of `data/drivers.toml` by name, in the file's order."""
+def _load_driver_file() -> _DriverFile:
     try:
-        drivers = _DriverFile.model_validate(_load_toml("drivers.toml")).driver
+        return _DriverFile.model_validate(_load_toml("drivers.toml"))
     except ValidationError as error:
         raise ConfigError(f"driver_builds/data/drivers.toml: {error}") from error
-    return {driver.name: driver for driver in drivers}
+
+
+@cache
+def load_drivers() -> dict[str, Driver]:
+    """The drivers of `data/drivers.toml` that are built, by name, in the file's order."""
+    return {driver.name: driver for driver in _load_driver_file().driver}
+
+
+@cache
+def load_refused_drivers() -> dict[str, Driver]:
+    """The drivers netmap has patches for that cannot be built from a kernel's own source; `why` says why."""
+    return {driver.name: driver for driver in _load_driver_file().refused}
 
 
 @cache
@@ -110,7 +123,7 @@ def load_corrections() -> tuple[Correction, ...]:
 
 def select_drivers(names: Sequence[str]) -> tuple[Driver, ...]:
     """The drivers `names` asks for, each once, in the catalogue's order; raises UsageError on unknown ones."""
-    known = load_drivers()
+    known = load_drivers() | load_refused_drivers()
     unknown = sorted(set(names) - set(known))
     if unknown:
         raise UsageError(f"driver {unknown[0]}: not known here; known drivers are {', '.join(known)}")

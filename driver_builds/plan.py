@@ -19,6 +19,9 @@ RECIPE = 2
 
 NETMAP = "netmap"
 
+# What a driver's entry says to people, or to the order of attempts, decides nothing of how netmap is probed.
+_NOT_IN_KEYS = {"kinds", "adapted_first", "method", "why"}
+
 
 class Stage(StrEnum):
     """The stages of a build, in their order."""
@@ -125,9 +128,7 @@ def build_key(inputs: BuildInputs, *subjects: str) -> str:
         "compiler": inputs.compiler,
         "netmap": inputs.netmap_sha256,
         "subsystems": list(inputs.subsystems),
-        "probed": [
-            driver.model_dump(mode="json", exclude={"kinds", "adapted_first"}) for driver in inputs.probed
-        ],
+        "probed": [driver.model_dump(mode="json", exclude=_NOT_IN_KEYS) for driver in inputs.probed],
         "attempts": [
             [driver.name, bool(driver.adapted_first)] for driver in inputs.drivers if driver.name in subjects
         ],

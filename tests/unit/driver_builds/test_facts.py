@@ -1,12 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Facts that stand in two places are the same in both."""
 
+from dataclasses import replace
+
+import pytest
+
 from appliance.errors import ExitCode as ApplianceExitCode
-from driver_builds.catalogue import load_corrections, load_drivers, load_netmap_pin
+from driver_builds.catalogue import (
+    load_corrections,
+    load_drivers,
+    load_netmap_pin,
+    load_refused_drivers,
+    select_drivers,
+)
 from driver_builds.errors import ExitCode
 from driver_builds.patches import select_patch
 from driver_builds.pipeline import probe
-from driver_builds.plan import NETMAP
+from driver_builds.plan import NETMAP, BuildInputs, Observed, plan_build
 
 
 def test_exit_codes_are_the_products() -> None:
@@ -21,7 +31,22 @@ def test_the_catalogue() -> None:
     for driver in drivers.values():
         assert driver.config == f"CONFIG_{driver.name.upper()}"
         assert driver.source.rsplit("/", 1)[1] == driver.family
+        assert (driver.method, bool(driver.why)) == ("in-tree", True)
     assert len({driver.source for driver in drivers.values()}) == len(drivers)
+    wanted = (
+        "e1000 e1000e igb igc ixgbe ixgbevf i40e ice vmxnet3 virtio_net veth r8169 forcedeth stmmac mlx5_core"
+    )
+    assert set(wanted.split()) == {*drivers, *load_refused_drivers()}
+
+
+@pytest.mark.parametrize("name", ["r8169", "stmmac", "mlx5_core"])
+def test_a_driver_that_cannot_be_built_says_why(inputs: BuildInputs, name: str) -> None:
+    (driver,) = select_drivers([name])
+    plan = plan_build(replace(inputs, drivers=(driver, *inputs.drivers)), Observed())
+    (refusal,) = plan.refused
+    assert (refusal.driver, refusal.stage, refusal.reason) == (name, "patch", driver.why)
+    assert driver.method != "in-tree"
+    assert driver.name not in load_drivers()
 
 
 def test_the_corrections() -> None:
