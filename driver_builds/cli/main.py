@@ -18,6 +18,7 @@ from driver_builds.cli.plan import plan
 from driver_builds.cli.publish import publish
 from driver_builds.cli.refresh import refresh
 from driver_builds.cli.sign import sign
+from driver_builds.cli.targets import targets
 from driver_builds.cli.test import run_tests
 from driver_builds.cli.verify import verify
 
@@ -28,7 +29,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (plan, fetch, build, inspect, matrix, package, sign, publish, check, verify, doctor, clean, refresh):
+for command in (
+    targets,
+    plan,
+    fetch,
+    build,
+    inspect,
+    matrix,
+    package,
+    sign,
+    publish,
+    check,
+    verify,
+    doctor,
+    clean,
+    refresh,
+):
     app.command()(command)
 app.command("test")(run_tests)
 
