@@ -59,11 +59,19 @@ class Correction(_Strict):
 
     name: str = Field(pattern="^[a-z0-9-]+$")
     driver: str = Field(pattern="^[a-z0-9_]+$")
-    file: str = Field(pattern="^(LINUX|sys/dev/netmap)/[a-z0-9_]+\\.[ch]$")
+    file: str = Field(
+        pattern="^((LINUX|sys/dev/netmap)/[a-z0-9_]+\\.[ch]|LINUX/final-patches/vanilla--[a-z0-9_.-]+)$"
+    )
     file_sha256: str = Field(pattern="^[0-9a-f]{64}$")
     line: int = Field(ge=1)
     tokens: dict[str, str] = Field(min_length=1)
     why: str
+
+    @property
+    def patch(self) -> str | None:
+        """The patch it is for, when it is for one: used only where that patch is."""
+        path = PurePosixPath(self.file)
+        return path.name if path.parent.name == "final-patches" else None
 
 
 class _DriverFile(_Strict):

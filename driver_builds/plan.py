@@ -93,7 +93,25 @@ class BuildInputs:
 
     def get_corrections(self, driver: str) -> tuple[str, ...]:
         """The names of the corrections `driver` is built with."""
-        return tuple(correction.name for correction in self.corrections if correction.driver == driver)
+        return tuple(correction.name for correction in self.find_corrections(driver))
+
+    def find_corrections(self, *subjects: str) -> Iterator[Correction]:
+        """The corrections for `subjects`; those of a patch only where it is the one that is tried."""
+        patches = {
+            attempt.name
+            for driver in self.drivers
+            if driver.name in subjects and driver.method == "in-tree"
+            for attempt in self._try_attempts(driver)
+        }
+        for correction in self.corrections:
+            if correction.driver in subjects and correction.patch in {None, *patches}:
+                yield correction
+
+    def _try_attempts(self, driver: Driver) -> tuple[Attempt, ...]:
+        try:
+            return self.get_attempts(driver)
+        except StageError:
+            return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +153,7 @@ def build_key(inputs: BuildInputs, *subjects: str) -> str:
         "rules": [[rule.name, rule.sha256] for rule in inputs.rules if rule.driver in subjects],
         "corrections": [
             correction.model_dump(mode="json", exclude={"why"})
-            for correction in inputs.corrections
-            if correction.driver in subjects
+            for correction in inputs.find_corrections(*subjects)
         ],
         "compat": [[entry.name, entry.sha256] for entry in inputs.get_compat()],
         "subjects": sorted(subjects),

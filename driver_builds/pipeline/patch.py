@@ -17,6 +17,7 @@ from driver_builds.patches import (
     parse_patch_log,
 )
 from driver_builds.pipeline.context import AppliedPatch, BuildContext
+from driver_builds.pipeline.correct import correct_patch
 from driver_builds.pipeline.kbuild import pick_lines
 from driver_builds.plan import Stage, Step
 from driver_builds.tree_hash import hash_file
@@ -50,8 +51,9 @@ def _apply_attempt(build: BuildContext, name: str, attempt: Attempt, reason: str
     return _apply_rule(build, name, reason or build.get_driver(name).adapted_first)
 
 
-def _apply_upstream(build: BuildContext, name: str, patch: Path) -> AppliedPatch:
+def _apply_upstream(build: BuildContext, name: str, original: Path) -> AppliedPatch:
     """Applies netmap's patch with patch's default fuzz, as upstream does it, or leaves the sources alone."""
+    patch = correct_patch(build, name, original)
     log = build.get_log(name)
     root = get_patch_root(build, name)
     wanted = count_hunks(patch)
@@ -65,7 +67,7 @@ def _apply_upstream(build: BuildContext, name: str, patch: Path) -> AppliedPatch
         raise StageError(
             Stage.PATCH, name, f"patch ended with status {done.status}", pick_lines(done.output), log
         )
-    return AppliedPatch("upstream", patch.name, hash_file(patch), tuple(hunks))
+    return AppliedPatch("upstream", original.name, hash_file(original), tuple(hunks))
 
 
 def run_patch(root: Path, patch: Path, *more: str, log: Path | None = None) -> process.Finished:

@@ -334,3 +334,29 @@ def test_editing_a_rule_rebuilds_its_driver_alone(miniature: Miniature) -> None:
     assert build_key(one, "e1000e") != build_key(other, "e1000e")
     assert build_key(one, "e1000") == build_key(other, "e1000")
     assert build_key(one, "netmap") == build_key(other, "netmap")
+
+
+def test_a_fault_of_a_patch_is_corrected_in_a_copy(miniature: Miniature) -> None:
+    patch = miniature.tree / "LINUX/final-patches/vanilla--e1000--31200--99999"
+    patch.write_text(patch.read_text().replace('+    "depends=netmap', '+    "depends=nothing'))
+    line = patch.read_text().splitlines().index('+    "depends=nothing";') + 1
+    correction = Correction(
+        name="e1000-depends",
+        driver="e1000",
+        file=f"LINUX/final-patches/{patch.name}",
+        file_sha256=hash_file(patch),
+        line=line,
+        tokens={"nothing": "netmap"},
+        why="a test",
+    )
+    other = correction.model_copy(
+        update={"name": "other", "file": "LINUX/final-patches/vanilla--e1000--1--31200"}
+    )
+    miniature.inputs = replace(miniature.inputs, corrections=(correction, other))
+    before = hash_file(patch)
+    context, _ = _apply(miniature)
+    module = load_manifest(context.artifacts).modules[1]
+    assert (module.name, module.depends, module.corrections) == ("e1000", ["netmap"], ["e1000-depends"])
+    assert module.patch is not None
+    assert (module.patch.name, module.patch.sha256) == (patch.name, before)
+    assert hash_file(patch) == before
