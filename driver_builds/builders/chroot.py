@@ -71,7 +71,9 @@ class ChrootBuilder:
         sources = folder / "sources.list"
         wanted = [suite for suite in self.distribution.suites if "-backports" not in suite]
         sources.write_text(
-            archives.render_sources(self.distribution, mirrors.read_mirrors(), wanted, kinds=("deb",)),
+            archives.render_sources(
+                self.distribution, mirrors.read_mirrors(self.distribution.family), wanted, kinds=("deb",)
+            ),
             "utf-8",
         )
         settings = archives.parse_transport_settings(process.run(["apt-config", "dump"]).output)

@@ -15,8 +15,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from driver_builds import process
 from driver_builds.catalogue import load_drivers
-from driver_builds.compiler import parse_config_compiler
-from driver_builds.distributions import KernelPackages, apt, archives, debian
+from driver_builds.compiler import parse_compiler_version, parse_config_compiler
+from driver_builds.distributions import KernelPackages, apt, archives, debian, rhel, ubuntu
 from driver_builds.distributions.releases import Distribution, find_distributions, load_distributions
 from driver_builds.errors import ConfigError, StageError
 from driver_builds.release import KernelRelease, parse_release, release_order
@@ -96,10 +96,12 @@ def load_known_kernels() -> dict[str, KernelPackages]:
 def find_in_archives(release: KernelRelease, cache: Path, *, refresh: bool = False) -> KernelPackages:
     """The packages of `release` as the index of its distribution release gives them."""
     seen: list[KernelRelease] = []
+    finders = {"debian": debian.find_kernel_packages, "ubuntu": ubuntu.find_kernel_packages}
     distributions = find_distributions(release)
+    rhel.check_family(release, distributions)
     for distribution in distributions:
         stanzas = archives.read_index(distribution, cache, refresh=refresh)
-        packages = debian.find_kernel_packages(release, distribution, stanzas)
+        packages = finders[distribution.family](release, distribution, stanzas)
         if packages is not None:
             return read_configuration(packages, cache)
         seen += debian.find_releases(stanzas)
@@ -122,7 +124,9 @@ def read_configuration(packages: KernelPackages, cache: Path) -> KernelPackages:
         raise StageError("resolve", packages.release.text, f"{file.name} does not say what compiler was used")
     lines = set(config.splitlines())
     absent = [driver.name for driver in load_drivers().values() if f"{driver.config}=m" not in lines]
-    return replace(packages, compiler_record=record, absent=tuple(absent))
+    # Headers that name no compiler leave it to the record: "x86_64-linux-gnu-gcc-13 (Ubuntu ...) 13.2.0" is gcc-13.
+    compiler = packages.compiler or f"gcc-{parse_compiler_version(record).split('.')[0]}"
+    return replace(packages, compiler=compiler, compiler_record=record, absent=tuple(absent))
 
 
 def read_member(package: Path, member: str) -> str:
@@ -145,6 +149,8 @@ def read_releases(cache: Path, *, refresh: bool = False) -> dict[Distribution, l
     """The kernels each distribution release's archive has, newest last."""
     found = {}
     for distribution in load_distributions():
+        if distribution.family != "debian":
+            continue  # their archives are asked for a kernel only when one is wanted
         stanzas = archives.read_index(distribution, cache, refresh=refresh)
         releases = debian.find_releases(stanzas)
         found[distribution] = [release for release in releases if distribution.has_kernel(release)]

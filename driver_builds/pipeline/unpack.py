@@ -41,7 +41,10 @@ def _unpack_sources(build: BuildContext) -> None:
     version = parse_source_version((build.sources / "Makefile").read_text("utf-8"))
     code = build.ready_kernel.build / "include/generated/uapi/linux/version.h"
     headers = parse_headers_version(code.read_text("utf-8"))
-    if version != packages.kernel_version or not is_same_version(version, headers):
+    # Ubuntu numbers all packages of a series .0, whatever stable release is in them.
+    told = 2 if packages.distribution.startswith("ubuntu") else 3
+    same = version[:told] == packages.kernel_version[:told]
+    if not same or not is_same_version(version, headers):
         raise StageError(
             Stage.UNPACK,
             package.name,

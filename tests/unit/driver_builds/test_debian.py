@@ -113,6 +113,7 @@ def test_the_exact_set() -> None:
 def test_only_kbuild_may_be_newer_as_debian_says() -> None:
     known = _known(["6.1.192-2"], ["6.1.200-1", "6.1.176-1"], ["6.1.192-2"])
     packages = choose_packages(RELEASE, HEADERS, parse_needs(RELEASE, HEADERS), known, "debian 12")
+    assert packages.kbuild is not None
     assert packages.kbuild.version == "6.1.200-1"
     older = _known(["6.1.192-2"], ["6.1.176-1"], ["6.1.192-2"])
     with pytest.raises(

@@ -203,6 +203,7 @@ def _make_kernel(mirror: Mirror) -> KernelPackages:
 def test_what_cannot_be_fetched_is_named(mirror: Mirror, tmp_path: Path) -> None:
     kernel = _make_kernel(mirror)
     known.save_kernel_packages(kernel, tmp_path / "cache/resolved/6.1.0-999-amd64.json")
+    assert kernel.kbuild is not None
     del mirror.files[f"/debian/{kernel.kbuild.path}"]
     done = CliRunner().invoke(
         app, ["fetch", "--no-tools", "--kernel", kernel.release.text, "--cache", str(tmp_path / "cache")]
