@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from driver_builds.errors import ConfigError, UsageError
 
+# All that netmap can be built with, by its own names; what is not asked for is switched off by name.
+SUBSYSTEMS = ("vale", "pipe", "monitor", "generic", "ptnetmap", "sink", "extmem", "null")
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -38,6 +41,7 @@ class Driver(_Strict):
     method: Literal["in-tree", "vendor", "none"] = "in-tree"
     why: str
     adapted_first: str | None = None
+    needs: list[str] = []
 
     @property
     def folder(self) -> str:
@@ -127,6 +131,20 @@ def load_corrections() -> tuple[Correction, ...]:
         return tuple(_CorrectionFile.model_validate(_load_toml("corrections.toml")).correction)
     except ValidationError as error:
         raise ConfigError(f"driver_builds/data/corrections.toml: {error}") from error
+
+
+def select_subsystems(added: Sequence[str], left_out: Sequence[str]) -> tuple[str, ...]:
+    """The subsystems of netmap.ko: those of the pin, and what was asked for; raises UsageError on unknown ones."""
+    for name in (*added, *left_out):
+        if name not in SUBSYSTEMS:
+            raise UsageError(f"subsystem {name}: not known here; netmap has {', '.join(SUBSYSTEMS)}")
+    both = set(added) & set(left_out)
+    if both:
+        raise UsageError(f"subsystem {min(both)}: give --with or --without, not both")
+    usual = load_netmap_pin().subsystems
+    wanted = (set(usual) | set(added)) - set(left_out)
+    # The pin's own order first, so that asking for what is the default anyway changes no key.
+    return tuple(name for name in dict.fromkeys((*usual, *SUBSYSTEMS)) if name in wanted)
 
 
 def select_drivers(names: Sequence[str]) -> tuple[Driver, ...]:

@@ -20,7 +20,7 @@ RECIPE = 2
 NETMAP = "netmap"
 
 # What a driver's entry says to people, or to the order of attempts, decides nothing of how netmap is probed.
-_NOT_IN_KEYS = {"kinds", "adapted_first", "method", "why"}
+_NOT_IN_KEYS = {"kinds", "adapted_first", "method", "why", "needs"}
 
 
 class Stage(StrEnum):
@@ -84,6 +84,11 @@ class BuildInputs:
 
     def get_attempts(self, driver: Driver) -> tuple[Attempt, ...]:
         """The ways `driver` is patched in, first choice first; raises StageError when there is none."""
+        missing = [name for name in driver.needs if name not in self.subsystems]
+        if missing:
+            raise StageError(
+                "patch", driver.name, f"it needs netmap's subsystem {missing[0]}, which was left out"
+            )
         rules = {rule.driver: rule for rule in self.rules}
         return plan_attempts(driver, self.patch_names, self.packages.kernel_version, rules)
 

@@ -52,6 +52,8 @@ class BuildRequest:
     rebuild: bool = False
     keep_bytes: int | None = None
     debug_symbols: bool = False
+    # Of netmap.ko; None: those of data/netmap.toml.
+    subsystems: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ def _read_inputs(request: BuildRequest, cache: Path) -> tuple[BuildInputs, Netma
         packages=packages,
         compiler=builder.read_compiler(),
         netmap_sha256=tree.sha256,
-        subsystems=tuple(pin.subsystems),
+        subsystems=request.subsystems or tuple(pin.subsystems),
         patch_names=tree.read_patch_names(),
         probed=tuple(load_drivers().values()),
         drivers=_select_drivers(request.drivers, packages),

@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from driver_builds import request
+from driver_builds.catalogue import select_subsystems
 from driver_builds.cli import console, options
 from driver_builds.cli.sizes import parse_size, render_size
 from driver_builds.errors import DriverBuildError, ExitCode
@@ -19,13 +20,14 @@ def build(
     driver: options.Drivers,
     cache: options.Cache,
     jobs: options.Jobs,
+    with_subsystem: options.With,
+    without_subsystem: options.Without,
     netmap_source: options.NetmapSource = None,
     accept_netmap_tree: options.AcceptTree = False,
     artifacts: options.Artifacts = Path("artifacts"),
     rebuild: options.Rebuild = False,
     keep_bytes: options.KeepBytes = options.KEEP_BYTES,
     mirror: options.Mirror = None,
-    debug_symbols: options.DebugSymbols = False,
     debug_symbols: options.DebugSymbols = False,
     json: options.Json = False,
 ) -> None:
@@ -48,7 +50,7 @@ def build(
             rebuild,
             parse_size(keep_bytes),
             debug_symbols,
-            debug_symbols,
+            subsystems=select_subsystems(with_subsystem, without_subsystem),
         )
         if len(kernel) == 1:
             document, code = _build(replace(asked, release=kernel[0]), json)

@@ -93,8 +93,17 @@ Rebuild = Annotated[
 DebugSymbols = Annotated[
     bool, typer.Option("--debug-symbols", help="Keep debug information too, in DIR/RELEASE/debug.")
 ]
-DebugSymbols = Annotated[
-    bool, typer.Option("--debug-symbols", help="Keep debug information too, in DIR/RELEASE/debug.")
+With = Annotated[
+    list[str],
+    typer.Option(
+        "--with", metavar="SUBSYSTEM", help="Compile this subsystem into netmap.ko too.", default_factory=list
+    ),
+]
+Without = Annotated[
+    list[str],
+    typer.Option(
+        "--without", metavar="SUBSYSTEM", help="Leave this subsystem out of it.", default_factory=list
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 KeepBytes = Annotated[

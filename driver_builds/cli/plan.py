@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from driver_builds import request
+from driver_builds.catalogue import select_subsystems
 from driver_builds.cli import console, options
 from driver_builds.distributions import apt, mirrors
 
@@ -14,6 +15,8 @@ def plan(
     kernel: options.Kernels,
     driver: options.Drivers,
     cache: options.Cache,
+    with_subsystem: options.With,
+    without_subsystem: options.Without,
     netmap_source: options.NetmapSource = None,
     accept_netmap_tree: options.AcceptTree = False,
     artifacts: options.Artifacts = Path("artifacts"),
@@ -37,6 +40,7 @@ def plan(
                 cache,
                 accept_netmap_tree=accept_netmap_tree,
                 rebuild=rebuild,
+                subsystems=select_subsystems(with_subsystem, without_subsystem),
             )
             with request.prepared(asked, console.print_waiting) as ready:
                 planned = ready

@@ -8,7 +8,7 @@ probes then never depend on which other drivers were asked for, nor race with a 
 import re
 from pathlib import Path
 
-from driver_builds.catalogue import Driver
+from driver_builds.catalogue import SUBSYSTEMS, Driver
 from driver_builds.compat import find_header, is_needed, render_compat
 from driver_builds.errors import StageError
 from driver_builds.pipeline.context import BuildContext
@@ -21,8 +21,6 @@ CONFIG_HEADER = "netmap_linux_config.h"
 _FEWEST_FOUND = 30
 # Every kernel since 2.6.31 has it; when even this probe says no, the probes do not work.
 _ALWAYS_FOUND = "NETMAP_LINUX_HAVE_NETDEV_OPS"
-# All that netmap can be built with; what data/netmap.toml does not list is switched off by name.
-_SUBSYSTEMS = ("vale", "pipe", "monitor", "generic", "ptnetmap", "sink", "extmem", "null")
 
 
 def apply_probe(build: BuildContext, step: Step) -> None:
@@ -75,7 +73,7 @@ def _build_command(build: BuildContext, drivers: list[Driver]) -> list[str]:
         "--no-force-debug",
         # What a probe finds is whether it compiles; debug information is a tenth of its time.
         "--kernel-opts=KCFLAGS=-g0",
-        *(f"--{'enable' if name in wanted else 'disable'}-{name}" for name in _SUBSYSTEMS),
+        *(f"--{'enable' if name in wanted else 'disable'}-{name}" for name in SUBSYSTEMS),
     ]
 
 
