@@ -15,6 +15,7 @@ from driver_builds.errors import ExitCode, UsageError
 from driver_builds.matrix import choose, records, render
 from driver_builds.matrix.cells import Matrix, build_row
 from driver_builds.matrix.run import Progress, Reports, run_matrix
+from driver_builds.plan import NETMAP
 from driver_builds.release import parse_release
 
 Kernels = Annotated[
@@ -81,7 +82,7 @@ def matrix(
             )
             reports = Reports(console.print_step, _report_guest, console.print_waiting, _report_kernel)
             run_matrix(releases, asked, reports)
-        table = _build_matrix(releases, names, cache.absolute(), catalogue)
+        table = _build_matrix(releases, [NETMAP, *names], cache.absolute(), catalogue)
         _write_pages(table, html, output)
         console.print_result(render.render_json(table).rstrip() if json else render.render_text(table))
         if table.failed:

@@ -33,8 +33,8 @@ WORDS = {
 }
 
 MEANINGS = {
-    State.MOVED: "frames moved natively in a guest of this kernel, both ways, checked byte by byte; reloaded five "
-    "times, closed while busy, removed while idle and while open",
+    State.MOVED: "frames moved over native adapters in a guest of this kernel, both ways, checked byte by byte; "
+    "reloaded five times, closed while busy, removed while idle and while open (netmap itself: over a VALE switch)",
     State.LOADED: "loaded in a guest of this kernel, all symbols resolved, unloaded; QEMU has no such hardware",
     State.BUILT: "built, but no result of a test of these bytes is here",
     State.ABSENT: "the kernel does not build this driver as a module, so there is nothing to replace",
