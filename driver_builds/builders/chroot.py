@@ -16,6 +16,9 @@ from driver_builds.errors import StageError
 
 STAGE = "tools"
 
+# Ends what it starts when this process is killed without a chance to stop anything.
+_BOUND = ("setpriv", "--pdeathsig", "KILL", "--")
+
 _COMPILER = "compiler"
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 # $1 root, $2 folder to start in, folders to bind up to "--", then the command. /tmp first: a bind may be below it.
@@ -78,7 +81,7 @@ class ChrootBuilder:
         )
         settings = archives.parse_transport_settings(process.run(["apt-config", "dump"]).output)
         done = process.run(
-            plan_mmdebstrap(self.distribution, self.compiler, root, sources, settings),
+            [*_BOUND, *plan_mmdebstrap(self.distribution, self.compiler, root, sources, settings)],
             environment=process.fetch_environment(),
         )
         if done.status != 0:
@@ -149,12 +152,10 @@ def plan_command(
     root: Path, folders: Sequence[Path], arguments: Sequence[str], cwd: Path | None = None
 ) -> list[str]:
     """The command line that runs `arguments` inside `root` with `folders` bound in."""
-    # Also where this process is killed without a chance to stop anything: the kernel then does it.
-    bound = ["setpriv", "--pdeathsig", "KILL", "--"]
     namespaces = ["--mount", "--propagation=private", "--pid", "--fork", "--kill-child", "--net"]
     start = str(cwd.absolute()) if cwd else "/"
     enter = ["unshare", *namespaces, "--", "/bin/sh", "-ec", _ENTER, "sh", str(root), start]
-    return [*bound, *enter, *(str(folder) for folder in folders), "--", *arguments]
+    return [*_BOUND, *enter, *(str(folder) for folder in folders), "--", *arguments]
 
 
 def plan_mmdebstrap(
