@@ -8,7 +8,7 @@ from driver_builds.adapt.c_source import StructureError
 from driver_builds.adapt.insert import insert_hooks
 from driver_builds.attempts import Attempt
 from driver_builds.errors import StageError
-from driver_builds.hunks import describe_rejected, parse_hunks
+from driver_builds.hunks import DiffHunk, describe_rejected, find_function_before, parse_hunks
 from driver_builds.patches import (
     HunkResult,
     check_hunks,
@@ -60,6 +60,8 @@ def _apply_upstream(build: BuildContext, name: str, original: Path) -> AppliedPa
     done = run_patch(root, patch, "--dry-run", log=log)
     hunks = parse_patch_log(done.output)
     _check_fit(patch, root, name, hunks, wanted, log)
+    expected = parse_hunks(patch.read_text("utf-8", "replace"))
+    before = {hunk.file: (root / hunk.file).read_bytes() for hunk in expected}
     done = run_patch(root, patch, log=log)
     hunks = parse_patch_log(done.output)
     check_hunks(name, hunks, wanted, log)
@@ -67,7 +69,25 @@ def _apply_upstream(build: BuildContext, name: str, original: Path) -> AppliedPa
         raise StageError(
             Stage.PATCH, name, f"patch ended with status {done.status}", pick_lines(done.output), log
         )
+    if astray := _find_astray(root, expected, hunks):
+        for file, content in before.items():
+            (root / file).write_bytes(content)
+        reason = f"{patch.name}: {len(astray)} of {wanted} hunks went into another function"
+        raise StageError(Stage.PATCH, name, reason, astray[:_LINES], log)
     return AppliedPatch("upstream", original.name, hash_file(original), tuple(hunks))
+
+
+def _find_astray(root: Path, expected: list[DiffHunk], hunks: list[HunkResult]) -> list[str]:
+    """The hunks that fuzz let into another function than their head names; those outside of functions aside."""
+    places = {(hunk.file, hunk.hunk): hunk.line for hunk in hunks}
+    lines = []
+    for hunk in expected:
+        line = places[hunk.file, hunk.number]
+        found = find_function_before((root / hunk.file).read_text("utf-8", "replace"), line)
+        if hunk.function and found and found != hunk.function:
+            text = f"hunk {hunk.number} is for {hunk.function}, line {line} here is in {found}"
+            lines.append(f"{hunk.file}: {text}")
+    return lines
 
 
 def run_patch(root: Path, patch: Path, *more: str, log: Path | None = None) -> process.Finished:

@@ -3,7 +3,7 @@
 
 import difflib
 
-from driver_builds.hunks import describe_rejected, find_place, parse_hunks
+from driver_builds.hunks import describe_rejected, find_function_before, find_place, parse_hunks
 
 OLD = [f"\tstatement_number({number});" for number in range(60)]
 
@@ -61,3 +61,13 @@ def test_no_place() -> None:
     assert describe_rejected(hunk, None).endswith("the driver has no such file")
     (short,) = parse_hunks("+++ b/e.c\n@@ -1,2 +1,1 @@\n }\n-\n")
     assert find_place(short, "}\n") is None
+
+
+def test_the_function_a_hunk_is_in() -> None:
+    one = "+++ b/e.c\n@@ -9,2 +9,3 @@ static int open_port(struct port *port,\n a\n+x\n b\n"
+    patch = f"{one}@@ -20 +21 @@ struct port {{\n-a\n+b\n"
+    assert [hunk.function for hunk in parse_hunks(patch)] == ["open_port", None]
+    source = "int open_port(int a)\n{\n\tcall();\nout:\n\treturn 0;\n}\n\nstruct port {\n\tint a;\n};\n"
+    assert find_function_before(source, 6) == "open_port"
+    assert find_function_before(source, 9) is None
+    assert find_function_before(source, 1) is None

@@ -360,3 +360,25 @@ def test_a_fault_of_a_patch_is_corrected_in_a_copy(miniature: Miniature) -> None
     assert module.patch is not None
     assert (module.patch.name, module.patch.sha256) == (patch.name, before)
     assert hash_file(patch) == before
+
+
+@pytest.mark.parametrize("named", ["e1000e_open", "e1000e_other"])
+def test_a_hunk_in_another_function_than_it_names_is_refused(miniature: Miniature, named: str) -> None:
+    lines = "".join(f"    volatile int v{number} = {number};\n" for number in range(9))
+    other = f"int e1000e_other(void);\nint e1000e_other(void)\n{{\n{lines}    return 0;\n}}\n"
+    source = miniature.get_source("e1000e").read_text()
+    miniature.write_driver("e1000e", source.replace('"depends="', '"depends=netmap"') + other)
+    miniature.write_patch("e1000e", "v7 = 7", "v7 = 8")
+    patch = miniature.tree / "LINUX/final-patches/vanilla--e1000e--31200--99999"
+    patch.write_text(patch.read_text().replace(" @@\n", f" @@ int {named}(void)\n"))
+    context, _ = _apply(miniature)
+    refused = load_manifest(context.artifacts).refused
+    if named == "e1000e_other":
+        assert refused == []
+    else:
+        assert "1 of 1 hunks went into another function" in refused[0].reason
+        assert refused[0].lines == [
+            "e1000e/e1000e.c: hunk 1 is for e1000e_open, line 24 here is in e1000e_other"
+        ]
+        patched = context.get_folder("e1000e") / "drivers/net/ethernet/intel/e1000e/e1000e.c"
+        assert "v7 = 7" in patched.read_text()
