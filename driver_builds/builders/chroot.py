@@ -86,7 +86,9 @@ class ChrootBuilder:
         )
         if done.status != 0:
             lines = [line for line in done.output.splitlines() if line.startswith(("E:", "W:", "Err:"))]
-            reason = "mmdebstrap could not make it"
+            reason = (
+                "mmdebstrap could not make it; `driver-builds fetch` makes it ahead where there is a network"
+            )
             raise StageError(STAGE, self.name, reason, (lines or done.output.splitlines())[-10:])
         said = self._run(root, [self.compiler, "--version"]).output
         (folder / _COMPILER).write_text(said.splitlines()[0].strip() + "\n", "utf-8")
