@@ -27,7 +27,9 @@ def apply_probe(build: BuildContext, step: Step) -> None:
     """Leaves netmap's folder configured: its Kbuild file and CONFIG_HEADER."""
     folder = build.get_folder(NETMAP)
     folder.mkdir(parents=True)
-    drivers = [driver for driver in build.inputs.probed if _can_be_probed(build, driver)]
+    families = parse_probed_families((build.tree.path / "LINUX" / "configure").read_text("utf-8"))
+    probed = [driver for driver in build.inputs.probed if driver.family in families]
+    drivers = [driver for driver in probed if _can_be_probed(build, driver)]
     overrides = "".join(_render_override(build, driver) for driver in drivers)
     (folder / "config.mak").write_text(overrides, "utf-8")
     log = build.get_log(NETMAP)
@@ -82,6 +84,11 @@ def _append_probe_log(folder: Path, log: Path) -> None:
     if probe_log.exists():
         with log.open("a", encoding="utf-8") as stream:
             stream.write(probe_log.read_text("utf-8", "replace"))
+
+
+def parse_probed_families(configure: str) -> frozenset[str]:
+    """The drivers netmap's configure has probes for; for any other it would start make in vain."""
+    return frozenset(re.findall(r"(?m)^\s*if drv enabled ([a-z0-9_.]+)\s*;", configure))
 
 
 def _can_be_probed(build: BuildContext, driver: Driver) -> bool:

@@ -10,6 +10,7 @@ from driver_builds.errors import StageError
 from driver_builds.modinfo import ModuleInfo
 from driver_builds.pipeline.inspect import find_problems
 from driver_builds.pipeline.kbuild import pick_lines
+from driver_builds.pipeline.probe import parse_probed_families
 from driver_builds.pipeline.unpack import is_same_version, parse_headers_version, parse_source_version
 
 GOOD = ModuleInfo(
@@ -112,3 +113,14 @@ def test_what_inspect_objects_to(module: ModuleInfo, name: str, said: str) -> No
 def test_netmap_itself_need_not_depend_on_netmap() -> None:
     netmap = replace(GOOD, name="netmap", depends=())
     assert find_problems(netmap, "netmap", "6.1.0-56-amd64", KNOWN) == []
+
+
+def test_only_drivers_with_probes_are_probed() -> None:
+    lines = [
+        "if drv enabled e1000e; then",
+        "   if drv enabled virtio_net.c; then",
+        "drv enabled igb && y",
+        "# if drv enabled ice;",
+    ]
+    configure = "\n".join(lines)
+    assert parse_probed_families(configure) == {"e1000e", "virtio_net.c"}
