@@ -108,4 +108,6 @@ def describe_rejected(hunk: DiffHunk, source: str | None) -> str:
     if place is None:
         return f"{head}: none of its lines is in this source"
     text = f"{head} belongs near line {place.line} here, {place.matching} of {place.wanted} lines found"
-    return text if place.missing is None else f"{text}; missing: {place.missing[:70]}"
+    if place.missing is None:
+        return f"{text}, with others between them"
+    return f"{text}; missing: {place.missing[:70]}"

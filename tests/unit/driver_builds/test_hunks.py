@@ -44,6 +44,8 @@ def test_a_place_that_moved_and_grew() -> None:
     place = find_place(hunk, "\n".join(today))
     assert place is not None
     assert (place.line, place.matching, place.wanted, place.missing) == (33, 7, 7, None)
+    text = describe_rejected(hunk, "\n".join(today))
+    assert text.endswith("belongs near line 33 here, 7 of 7 lines found, with others between them")
 
 
 def test_a_place_where_a_line_is_gone() -> None:
