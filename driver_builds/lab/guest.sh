@@ -32,7 +32,7 @@ attempt() {
 end() {
     say end ok
     if [ "$subject" != netmap ] && [ -d "/sys/module/$subject" ]; then timeout -s KILL 20 rmmod "$subject"; fi
-    if dmesg | grep -qE 'Oops|BUG:|general protection|kernel panic'; then finish; fi
+    if dmesg | grep -qE 'Oops|BUG:|general protection|kernel panic|RCU read-side|rcu_preempt detected'; then finish; fi
     subject=guest
 }
 

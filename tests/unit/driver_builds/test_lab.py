@@ -201,3 +201,15 @@ def test_a_result_is_found_by_the_very_bytes_only(tmp_path: Path) -> None:
     assert results.load_result(tmp_path, RELEASE, "e1000", "a" * 64, "b" * 64) is None, (
         "an older test is none"
     )
+
+
+def test_a_guest_whose_kernel_only_complains_is_given_up(tmp_path: Path) -> None:
+    """Seen with vmxnet3 on 6.12: RCU stalls every minute, and no step any more."""
+    serial = tmp_path / "serial.log"
+    growth = guest._Growth(serial)
+    assert growth.goes_on(1)
+    serial.write_text(NETMAP)
+    assert growth.goes_on(200)
+    serial.write_text(NETMAP + "rcu: INFO: rcu_preempt detected stalls\n" * 100)
+    assert growth.goes_on(430)
+    assert not growth.goes_on(441)
