@@ -74,6 +74,14 @@ def test_a_kernel_that_could_not_be_built_for(tmp_path: Path, manifest: Manifest
     assert records.find_releases(tmp_path) == [RELEASE]
 
 
+def test_a_failure_does_not_carry_this_host_into_the_documentation(tmp_path: Path) -> None:
+    reason = f"fetch https://mirror.example.invalid/debian/pool/a.deb elsewhere, put it at {tmp_path}/packages/a.deb"
+    records.write_failure(tmp_path, RELEASE, StageError("fetch", "a", reason), built=False)
+    failure = records.load_record(RELEASE, tmp_path).failure
+    assert failure is not None
+    assert failure.reason == "fetch MIRROR/debian/pool/a.deb elsewhere, put it at CACHE/packages/a.deb"
+
+
 def test_a_kernel_that_could_not_be_tested(tmp_path: Path, manifest: Manifest) -> None:
     records.write_manifest(tmp_path, manifest)
     write_result(tmp_path, manifest, "netmap", scenario.Verdict("moved", ""))
@@ -209,7 +217,10 @@ def test_the_command(tmp_path: Path, manifest: Manifest) -> None:
     assert shown.exit_code == 0, shown.output
     assert "  igc         absent" in shown.stdout
     assert (tmp_path / "m.html").read_text().startswith("<!doctype html>")
-    assert json.loads((tmp_path / "docs/driver-matrix.json").read_text())["drivers"] == ["netmap", *load_drivers()]
+    assert json.loads((tmp_path / "docs/driver-matrix.json").read_text())["drivers"] == [
+        "netmap",
+        *load_drivers(),
+    ]
     assert (tmp_path / "docs/driver-matrix.md").read_text().startswith("# Driver matrix")
     write_result(cache, manifest, "e1000", scenario.Verdict("failed", "the guest stopped"))
     assert run(app, words).exit_code == 1, "a failed cell is a failure"
