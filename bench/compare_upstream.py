@@ -27,6 +27,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from driver_builds.catalogue import load_drivers, load_netmap_pin
 from driver_builds.cli.options import get_default_cache
@@ -103,7 +104,7 @@ def time_upstream(folders: tuple[Path, Path, Path], drivers: Sequence[str], jobs
     }
 
 
-def compare(arguments: argparse.Namespace, scratch: Path) -> dict[str, object]:
+def compare(arguments: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     drivers = arguments.driver or list(DRIVERS)
     build(arguments, scratch / "first", drivers)
     folders = find_sources(arguments.cache, scratch / "first", arguments.kernel, drivers)
@@ -132,7 +133,7 @@ def compare(arguments: argparse.Namespace, scratch: Path) -> dict[str, object]:
     }
 
 
-def render_line(document: dict) -> str:
+def render_line(document: dict[str, Any]) -> str:
     """The comparison as one sentence for each of upstream's runs."""
     ours = document["ours"]
     lines = []

@@ -87,7 +87,7 @@ def wait_for_stage(build: subprocess.Popen[str], folder: Path, moment: str) -> N
     """Until the files of that stage begin to appear."""
     signs = {
         "unpack": lambda: any(folder.parent.parent.glob("kernels/.*.new-*")),
-        "probe": lambda: (folder / "work/netmap/config.log").exists(),
+        "probe": lambda: any((folder / "work/netmap").rglob("*")),
         "baseline": lambda: any((folder / "work/drivers").rglob("*.o")),
     }
     while not signs[moment]():
