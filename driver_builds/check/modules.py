@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from pydantic import BaseModel, ValidationError
+
 from driver_builds.errors import ArtifactError, ModuleFileError
-from driver_builds.manifest import FILE_NAME, Manifest, load_manifest
+from driver_builds.manifest import FILE_NAME
 from driver_builds.modinfo import load_module_info
 from driver_builds.plan import NETMAP
 from driver_builds.signature import split_module
@@ -15,6 +17,22 @@ from driver_builds.tree_hash import hash_file
 
 # The last byte is 1 while the firmware enforces signatures (UEFI specification, 3.3: SecureBoot).
 _SECURE_BOOT = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+
+
+class _Named(BaseModel):
+    name: str
+    sha256: str
+
+
+class _Kernel(BaseModel):
+    release: str
+
+
+class _Record(BaseModel):
+    """What is asked of a manifest here. Other fields pass: the builder may be newer than this host."""
+
+    kernel: _Kernel
+    modules: list[_Named]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +120,12 @@ def _find_manifest_problem(file: Path, name: str, release: str) -> str | None:
         # DKMS puts modules into a folder of its own, without a manifest; there is nothing to compare then.
         return None if file.parent.name == "dkms" else f"{FILE_NAME} is missing beside {file.name}"
     try:
-        manifest = load_manifest(file.parent)
-    except ArtifactError as error:
-        return str(error)
-    return _compare(file, name, release, manifest)
-
-
-def _compare(file: Path, name: str, release: str, manifest: Manifest) -> str | None:
-    wanted = {module.name: module.sha256 for module in manifest.modules}.get(name)
-    if manifest.kernel.release != release:
-        return f"its manifest is for kernel {manifest.kernel.release}; install netmap-modules-{release} again"
+        record = _Record.model_validate_json((file.parent / FILE_NAME).read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, ValidationError):
+        return f"{FILE_NAME} beside {file.name} is damaged; install netmap-modules-{release} again"
+    wanted = {module.name: module.sha256 for module in record.modules}.get(name)
+    if record.kernel.release != release:
+        return f"its manifest is for kernel {record.kernel.release}; install netmap-modules-{release} again"
     if wanted != hash_file(file):
         return f"{file.name} is not the file the manifest lists; install netmap-modules-{release} again"
     return None

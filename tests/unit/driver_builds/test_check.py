@@ -254,6 +254,18 @@ def test_a_file_that_was_changed(host: Host) -> None:
     assert "manifest.json is missing beside netmap.ko" in find_messages(host)[0]
 
 
+def test_a_manifest_of_a_newer_builder(host: Host) -> None:
+    path = host.install(NEW) / "manifest.json"
+    document = json.loads(path.read_text())
+    document["modules"][0]["more"] = document["more"] = 1
+    path.write_text(json.dumps(document))
+    assert find_messages(host) == []
+    path.write_text("{}")
+    assert (
+        f"manifest.json beside netmap.ko is damaged; install netmap-modules-{NEW}" in find_messages(host)[0]
+    )
+
+
 def test_modules_of_another_kernel_and_unpatched_ones(host: Host) -> None:
     folder = host.install(NEW)
     fields = [("name", "e1000"), ("vermagic", f"{OLD} SMP "), ("depends", "netmap")]
