@@ -277,7 +277,7 @@ remove_package() { # DRIVER...: the package goes; what these drivers need stays 
     is_package_known || return 0
     aside=$(mktemp -d "$run/kept-XXXXXX")
     for name in "$@"; do cp -p "$installed/netmap.ko" "$installed/$name.ko" "$aside/"; done
-    run_apt remove "$package" || echo "netmap-driver: the package $package is not removed; run apt-get remove $package" >&2
+    run_apt purge "$package" || echo "netmap-driver: the package $package is not removed; run apt-get remove $package" >&2
     if [ $# -gt 0 ]; then
         mkdir -p "$installed"
         cp -p "$aside"/*.ko "$installed/"
