@@ -215,7 +215,7 @@ def _plan_module(inputs: BuildInputs, name: str, patch: str | None, cached: bool
         yield Step(Stage.REUSE, name, "built from the same inputs before")
         return
     if patch is None:
-        compat = "".join(f"; looks whether the kernel has {entry.lacks}" for entry in inputs.get_compat())
+        compat = "".join(f"; looks for the change {entry.name}" for entry in inputs.get_compat())
         yield Step(Stage.PROBE, name, f"compile probes of the kernel's interfaces, once per kernel{compat}")
     else:
         yield Step(Stage.BASELINE, name, "the unpatched driver compiles")

@@ -17,14 +17,18 @@ _MARK = "/* driver-builds: compat {} */"
 
 
 class Compat(BaseModel):
-    """One change: from kernel `since` on, where the kernel's `header` has no word `lacks`, `text` is compiled in."""
+    """One change: from kernel `since` on, where the kernel's `header` has no word `lacks`, `text` is compiled in.
+
+    Or where it has the word `has`; one of the two is given.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(pattern="^[a-z0-9-]+$")
     since: tuple[int, int, int]
     header: str = Field(pattern="^include/[a-z0-9_/]+\\.h$")
-    lacks: str = Field(pattern="^[A-Za-z_][A-Za-z0-9_]*$")
+    lacks: str | None = Field(default=None, pattern="^[A-Za-z_][A-Za-z0-9_]*$")
+    has: str | None = Field(default=None, pattern="^[A-Za-z_][A-Za-z0-9_]*$")
     why: str
     text: str
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
@@ -54,9 +58,10 @@ def select_compat(known: Iterable[Compat], version: tuple[int, int, int]) -> tup
 
 
 def is_needed(entry: Compat, header: str) -> bool:
-    """Whether the text of the kernel's header lacks the word; comments do not count."""
+    """Whether the text of the kernel's header lacks the word, or has it; comments do not count."""
     code = re.sub(r"/\*.*?\*/|//[^\n]*", " ", header, flags=re.DOTALL)
-    return re.search(rf"\b{entry.lacks}\b", code) is None
+    found = re.search(rf"\b{entry.lacks or entry.has}\b", code) is not None
+    return found if entry.lacks is None else not found
 
 
 def find_header(entry: Compat, folders: Iterable[Path]) -> Path | None:

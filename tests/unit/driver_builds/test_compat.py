@@ -59,6 +59,12 @@ def test_what_the_look_finds(header: str, needed: bool) -> None:
     assert is_needed(_entry(), header) is needed
 
 
+def test_a_word_that_came() -> None:
+    came = _entry().model_copy(update={"lacks": None, "has": "sockaddr_unsized"})
+    assert is_needed(came, "int kernel_bind(struct sockaddr_unsized *);")
+    assert not is_needed(came, "int kernel_bind(struct sockaddr *); /* not sockaddr_unsized */")
+
+
 def test_the_header_is_found_below_any_folder(tmp_path: Path) -> None:
     file = tmp_path / "common/include/linux/string.h"
     file.parent.mkdir(parents=True)
