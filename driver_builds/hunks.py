@@ -48,8 +48,7 @@ def parse_hunks(patch: str) -> list[DiffHunk]:
         elif match := _HEAD.match(text):
             number += 1
             old = _take_old(lines, int(match["old"] or 1), int(match["new"] or 1))
-            name = _NAME.search(match["head"])
-            hunks.append(DiffHunk(file, number, int(match["line"]), old, name[1] if name else None))
+            hunks.append(DiffHunk(file, number, int(match["line"]), old, _parse_function(match["head"])))
     return hunks
 
 
@@ -94,9 +93,14 @@ def find_function_before(source: str, line: int) -> str | None:
     """The function whose definition is the last to begin before `line`; None when something else does."""
     for text in reversed(source.splitlines()[: line - 1]):
         if _DEFINITION.match(text):
-            name = _NAME.search(text)
-            return name[1] if name else None
+            return _parse_function(text)
     return None
+
+
+def _parse_function(line: str) -> str | None:
+    """The function a line at file level begins to define; None for a macro's use such as MODULE_PARM_DESC(...)."""
+    name = _NAME.search(line)
+    return None if name is None or name[1].isupper() else name[1]
 
 
 def describe_rejected(hunk: DiffHunk, source: str | None) -> str:

@@ -73,3 +73,10 @@ def test_the_function_a_hunk_is_in() -> None:
     assert find_function_before(source, 6) == "open_port"
     assert find_function_before(source, 9) is None
     assert find_function_before(source, 1) is None
+
+
+def test_a_macro_at_file_level_is_no_function() -> None:
+    """ice_main.c of 6.1: the hunk's head names one macro's use, and another stands there since."""
+    (hunk,) = parse_hunks("+++ b/e.c\n@@ -9,2 +9,3 @@ static DEFINE_IDA(port_ida);\n a\n+x\n b\n")
+    assert hunk.function is None
+    assert find_function_before('MODULE_PARM_DESC(debug, "level");\n\nint a;\n', 2) is None
