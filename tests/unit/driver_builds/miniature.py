@@ -98,7 +98,9 @@ class Miniature:
         """A plan without tools, fetch and unpack, and the context where they are done."""
         tree = NetmapTree(self.tree, "e" * 64, "1" * 40, "https://example.invalid/netmap", "here", True)
         plan = plan_build(self.inputs, Observed(cached))
-        steps = tuple(step for step in plan.steps if step.stage not in {Stage.TOOLS, Stage.FETCH, Stage.UNPACK})
+        steps = tuple(
+            step for step in plan.steps if step.stage not in {Stage.TOOLS, Stage.FETCH, Stage.UNPACK}
+        )
         work, logs = self.folder / "work", self.folder / "logs"
         for path in (work, logs):
             subprocess.run(["rm", "-rf", str(path)], check=True)
