@@ -9,6 +9,7 @@ The tree::
     ├── RefusedAsUnsafe         5  not what was pinned: another netmap tree, a changed byte in an archive
     ├── ModuleFileError         1  a file is not a kernel module that can be read
     ├── DiskFullError           1  no space left where a build writes; nothing is recorded of it
+    ├── OutOfMemoryError        1  the kernel ended a program for lack of memory; nothing is recorded of it
     ├── ArtifactError           1  manifest and files of an artifacts directory disagree
     └── StageError              1  a stage of a build failed; names stage, subject, lines and log
 """
@@ -69,6 +70,10 @@ class DiskFullError(DriverBuildError):
 
     Says nothing of the driver that happened to be compiled, so the whole build ends and nothing is recorded.
     """
+
+
+class OutOfMemoryError(DriverBuildError):
+    """This host ended a compiler for lack of memory: its fault, not the driver's, so it is not recorded either."""
 
 
 class ArtifactError(DriverBuildError):

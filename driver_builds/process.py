@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from driver_builds.errors import DiskFullError, DriverBuildError
+from driver_builds.errors import DiskFullError, DriverBuildError, OutOfMemoryError
 
 # What a build may see of the caller's environment. Not CC, CFLAGS, ARCH, KCFLAGS or MAKEFLAGS: they change
 # what is built without being among the inputs (`make lab` hands a MAKEFLAGS with its own job server down).
@@ -27,6 +27,8 @@ _held: set[int] = set()
 
 # strerror(ENOSPC), in English by the environment programs are run in.
 _DISK_FULL = "No space left on device"
+# gcc's words when the kernel killed its compiler, and the C library's when there was none to be had.
+_OUT_OF_MEMORY = ("Killed signal terminated program", "Cannot allocate memory", "virtual memory exhausted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +79,20 @@ def run(
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a", encoding="utf-8") as stream:
             stream.write(f"$ {' '.join(arguments)}\n{output}")
-    if process.returncode != 0 and _DISK_FULL in output:
-        raise DiskFullError(
-            describe_disk_full(next(line for line in output.splitlines() if _DISK_FULL in line))
-        )
+    if process.returncode != 0:
+        _check_host(output)
     return Finished(process.returncode, output)
+
+
+def _check_host(output: str) -> None:
+    """Raises when a program failed because of this host: recorded as its own failure it would not be tried again."""
+    for line in output.splitlines():
+        if _DISK_FULL in line:
+            raise DiskFullError(describe_disk_full(line))
+        if any(words in line for words in _OUT_OF_MEMORY):
+            raise OutOfMemoryError(
+                f"{line.strip()}; give the host more memory, or run it again with fewer --jobs"
+            )
 
 
 def run_watched(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from driver_builds import process
-from driver_builds.errors import DriverBuildError
+from driver_builds.errors import DiskFullError, DriverBuildError, OutOfMemoryError
 
 
 def test_output_status_and_log(tmp_path: Path) -> None:
@@ -39,6 +39,7 @@ def test_the_environment_of_a_build(monkeypatch: pytest.MonkeyPatch) -> None:
 _RUNNER = """
 import signal, sys
 from driver_builds import process
+from driver_builds.errors import DiskFullError, DriverBuildError, OutOfMemoryError
 from driver_builds.cli import main
 signal.signal(signal.SIGTERM, main._interrupt)
 process.run(["sh", "-c", "sleep 600 & echo $! > $0.new; mv $0.new $0; wait", sys.argv[1]])
@@ -72,3 +73,19 @@ def test_an_interrupt_stops_what_was_started(tmp_path: Path, number: signal.Sign
     runner.send_signal(number)
     assert "KeyboardInterrupt" in runner.communicate()[1]
     _wait(lambda: not _is_running(child))
+
+
+def test_a_compiler_the_kernel_killed_is_no_failure_of_what_it_compiled(tmp_path: Path) -> None:
+    """A real gcc whose compiler proper is killed, as the kernel does where memory ends."""
+    killer = tmp_path / "cc1"
+    killer.write_text("#!/bin/sh\nkill -9 $$\n")
+    killer.chmod(0o755)
+    source = tmp_path / "a.c"
+    source.write_text("int a;\n")
+    with pytest.raises(OutOfMemoryError, match=r"Killed signal terminated program cc1; .* fewer --jobs"):
+        process.run(["gcc", f"-B{tmp_path}/", "-c", str(source), "-o", str(tmp_path / "a.o")])
+
+
+def test_a_full_disk_is_no_failure_of_what_was_compiled() -> None:
+    with pytest.raises(DiskFullError, match="No space left on device; nothing half-written"):
+        process.run(["cp", "/proc/version", "/dev/full"])
