@@ -40,6 +40,13 @@ bench: setup ## nanoseconds a frame through the true loop over memory ports
 	@[ -d build/bench ] || meson setup -Dextension=false --buildtype=release build/bench >/dev/null
 	meson test -C build/bench --benchmark --verbose
 
+.PHONY: netmap-asked
+netmap-asked:
+	@[ -n "$(NETMAP_SOURCE)" ] || { echo "$(MAKECMDGOALS): set NETMAP_SOURCE=<URL, git directory or tarball of netmap>" >&2; exit 1; }
+
+matrix: netmap-asked build/lab-packages.stamp setup ## build and test drivers for every known kernel, write docs/reference/driver-matrix.* (NETMAP_SOURCE=…)
+	driver-builds matrix --run --artifacts artifacts --output docs/reference
+
 wheelhouse: setup ## dist/wheelhouse: studio-bypass and all it depends on, for the appliance role
 	@rm -rf dist/wheelhouse
 	@pip wheel -q -w dist/wheelhouse --require-hashes -r requirements/appliance.lock
