@@ -2,7 +2,7 @@
 """The package's data files as values: the netmap pin and the drivers that can be built."""
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import PurePosixPath
@@ -131,6 +131,14 @@ def load_corrections() -> tuple[Correction, ...]:
         return tuple(_CorrectionFile.model_validate(_load_toml("corrections.toml")).correction)
     except ValidationError as error:
         raise ConfigError(f"driver_builds/data/corrections.toml: {error}") from error
+
+
+def group_methods(drivers: Iterable[Driver]) -> list[tuple[str, str, list[str]]]:
+    """(method, reason, drivers) for people: those that share a reason together, in the order given."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for driver in drivers:
+        groups.setdefault((driver.method, driver.why), []).append(driver.name)
+    return [(method, why, names) for (method, why), names in groups.items()]
 
 
 def select_subsystems(added: Sequence[str], left_out: Sequence[str]) -> tuple[str, ...]:

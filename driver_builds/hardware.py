@@ -21,9 +21,6 @@ from driver_builds.modinfo import parse_modinfo, parse_sections
 
 _FILE = "pci.toml"
 
-# Every driver of data/drivers.toml is built from the kernel's own source package.
-METHOD = "in-tree"
-
 # VIRTIO 1.2, 4.1.2 and 4.1.2.1: a network card's device is 0x1040 + 1, a transitional one 0x1000. The driver itself
 # knows the virtio bus only.
 _VIRTIO = {"virtio_net": ["1af4:1000", "1af4:1041"]}

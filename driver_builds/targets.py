@@ -4,11 +4,11 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from driver_builds.catalogue import load_drivers
+from driver_builds.catalogue import load_drivers, load_refused_drivers
 from driver_builds.distributions import KernelPackages
 from driver_builds.errors import DriverBuildError
 from driver_builds.facts import HostFacts
-from driver_builds.hardware import METHOD, PciTable
+from driver_builds.hardware import PciTable
 from driver_builds.release import parse_release, release_order
 
 # The packages of a kernel by its release; raises DriverBuildError where there are none.
@@ -17,10 +17,11 @@ Resolve = Callable[[str], KernelPackages]
 
 @dataclass(frozen=True, slots=True)
 class DriverTarget:
-    """One driver, and the way it is built."""
+    """One driver, the way it is built, and why that way."""
 
     name: str
-    method: str = METHOD
+    method: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +83,18 @@ def find_needs(facts: HostFacts, table: PciTable) -> tuple[set[str], list[Proble
         if name in load_drivers():
             needed.add(name)
         else:
-            what = f"its driver {name} is not built here" if name else "no driver known here has it"
+            refused = load_refused_drivers().get(name or "")
+            reason = f": {refused.why}" if refused else ""
+            what = f"its driver {name} is not built here{reason}" if name else "no driver known here has it"
             problems.append(Problem(facts.host, f"NIC {nic.address} {nic.id}".strip(), what))
     return needed, problems
 
 
 def _build_target(packages: KernelPackages, names: Iterable[str], hosts: Sequence[str]) -> Target:
     there = set(names) - set(packages.absent)
-    drivers = tuple(DriverTarget(name) for name in load_drivers() if name in there)
+    drivers = tuple(
+        DriverTarget(driver.name, driver.method, driver.why)
+        for driver in load_drivers().values()
+        if driver.name in there
+    )
     return Target(packages.release.text, packages.distribution, drivers, tuple(hosts))

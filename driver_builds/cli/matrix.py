@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from driver_builds import request, store
-from driver_builds.catalogue import load_drivers, load_netmap_pin, select_drivers
+from driver_builds.catalogue import load_drivers, load_netmap_pin, load_refused_drivers, select_drivers
 from driver_builds.cli import console, options
 from driver_builds.cli.sizes import parse_size
 from driver_builds.distributions import KernelPackages, known
@@ -67,12 +67,12 @@ def matrix(
     with console.errors_reported(json):
         catalogue = known.load_known_kernels()
         releases = [parse_release(text).text for text in kernel] or _choose_releases(catalogue, cache, run)
-        names = [one.name for one in select_drivers(driver or list(load_drivers()))]
+        names = [one.name for one in select_drivers(driver or [*load_drivers(), *load_refused_drivers()])]
         if run:
             bound = parse_size(keep_bytes)
             asked = request.BuildRequest(
                 "",
-                tuple(names),
+                tuple(driver or load_drivers()),
                 netmap_source,
                 artifacts,
                 cache,

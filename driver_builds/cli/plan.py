@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from driver_builds import request
-from driver_builds.catalogue import select_subsystems
+from driver_builds.catalogue import group_methods, select_subsystems
 from driver_builds.cli import console, options
 from driver_builds.distributions import apt, mirrors
 
@@ -60,7 +60,9 @@ def _describe(planned: request.Prepared, cache: Path) -> dict[str, Any]:
         }
         for package in planned.inputs.packages.all
     ]
-    return {**asdict(planned.plan), "changes": planned.plan.changes, "packages": packages}
+    methods = {driver.name: {"method": driver.method, "why": driver.why} for driver in planned.inputs.drivers}
+    changes = planned.plan.changes
+    return {**asdict(planned.plan), "changes": changes, "methods": methods, "packages": packages}
 
 
 def _print_plan(planned: request.Prepared, headed: bool) -> None:
@@ -68,5 +70,10 @@ def _print_plan(planned: request.Prepared, headed: bool) -> None:
         console.print_result(f"kernel {planned.plan.release}")
     for step in planned.plan.steps:
         console.print_result(f"{step.stage:<9} {step.subject:<32} {step.detail}")
+    refused = {refusal.driver for refusal in planned.plan.refused}
+    for method, why, names in group_methods(
+        driver for driver in planned.inputs.drivers if driver.name not in refused
+    ):
+        console.print_result(f"{method:<9} {' '.join(names)}: {why}")
     for refusal in planned.plan.refused:
         console.print_result(f"refuse    {refusal.driver:<32} {refusal.stage}: {refusal.reason}")

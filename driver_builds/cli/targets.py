@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from driver_builds.catalogue import group_methods, load_drivers
 from driver_builds.cli import console, options
 from driver_builds.distributions import KernelPackages, known
 from driver_builds.errors import ExitCode, UsageError
@@ -89,9 +90,12 @@ def _print_json(found: list[Target], problems: list[Problem], hosts: list[HostFa
 
 
 def _print_text(found: list[Target], problems: list[Problem]) -> None:
+    known_drivers = load_drivers()
     for target in found:
         names = " ".join(driver.name for driver in target.drivers) or "none"
         hosts = f"; for {', '.join(target.hosts)}" if target.hosts else ""
         console.print_result(f"{target.release} ({target.distribution}): {names}{hosts}")
+        for method, why, those in group_methods(known_drivers[one.name] for one in target.drivers):
+            console.print_result(f"    {method}: {' '.join(those)}: {why}")
     for problem in problems:
         console.print_result(f"{problem.host}: {problem.subject}: {problem.reason}")

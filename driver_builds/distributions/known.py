@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from driver_builds import process
-from driver_builds.catalogue import load_drivers
+from driver_builds.catalogue import load_drivers, load_refused_drivers
 from driver_builds.compiler import parse_compiler_version, parse_config_compiler
 from driver_builds.distributions import KernelPackages, apt, archives, debian, rhel, ubuntu
 from driver_builds.distributions.releases import Distribution, find_distributions, load_distributions
@@ -123,7 +123,8 @@ def read_configuration(packages: KernelPackages, cache: Path) -> KernelPackages:
     if not record:
         raise StageError("resolve", packages.release.text, f"{file.name} does not say what compiler was used")
     lines = set(config.splitlines())
-    absent = [driver.name for driver in load_drivers().values() if f"{driver.config}=m" not in lines]
+    drivers = load_drivers() | load_refused_drivers()
+    absent = [driver.name for driver in drivers.values() if f"{driver.config}=m" not in lines]
     # Headers that name no compiler leave it to the record: "x86_64-linux-gnu-gcc-13 (Ubuntu ...) 13.2.0" is gcc-13.
     compiler = packages.compiler or f"gcc-{parse_compiler_version(record).split('.')[0]}"
     return replace(packages, compiler=compiler, compiler_record=record, absent=tuple(absent))

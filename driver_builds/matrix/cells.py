@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from driver_builds.catalogue import Driver, load_refused_drivers
 from driver_builds.lab.results import Result
 from driver_builds.manifest import Manifest, Module, Refused
 from driver_builds.matrix.records import KernelRecord
@@ -99,6 +100,8 @@ def build_row(record: KernelRecord, drivers: Sequence[str]) -> Row:
 
 def _build_cell(record: KernelRecord, driver: str) -> Cell:
     failure = record.failure
+    if driver in load_refused_drivers():
+        return _build_never(record, load_refused_drivers()[driver])
     if record.manifest is None:
         if failure is None:
             return Cell(driver, State.NOT_RUN)
@@ -116,6 +119,13 @@ def _build_cell(record: KernelRecord, driver: str) -> Cell:
     if failure is not None:
         return Cell(driver, State.FAILED, f"{failure.stage}: {failure.reason}", patch)
     return Cell(driver, State.BUILT, "", patch)
+
+
+def _build_never(record: KernelRecord, driver: Driver) -> Cell:
+    """A driver that data refuses for every kernel: nothing need be run to know it."""
+    if driver.name in record.absent:
+        return Cell(driver.name, State.ABSENT, f"{ABSENT[0]} ({driver.config} is not m)")
+    return Cell(driver.name, State.REFUSED, f"patch: {driver.why}")
 
 
 def _find_module(manifest: Manifest, driver: str) -> Module | None:

@@ -22,7 +22,9 @@ def choose_newest(kernels: Iterable[KernelPackages]) -> list[KernelPackages]:
     return sorted(newest.values(), key=lambda one: (one.distribution, release_order(one.release)))
 
 
-def find_named(kernels: Mapping[str, KernelPackages], release: str) -> tuple[str, str]:
-    """Distribution and version of a kernel as far as they are known; ("", "") else."""
+def find_named(kernels: Mapping[str, KernelPackages], release: str) -> tuple[str, str, frozenset[str]]:
+    """Distribution, version and drivers that are not there of a kernel, as far as they are known; else empty."""
     known = kernels.get(release)
-    return (known.distribution, known.headers.version) if known else ("", "")
+    if known is None:
+        return "", "", frozenset()
+    return known.distribution, known.headers.version, frozenset(known.absent)

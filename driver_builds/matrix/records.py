@@ -30,11 +30,15 @@ class Failure(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class KernelRecord:
-    """All that is known of one kernel; `results` by module name, for the very bytes of `manifest`."""
+    """All that is known of one kernel; `results` by module name, for the very bytes of `manifest`.
+
+    `absent` are the drivers its configuration is without, as far as that is known.
+    """
 
     release: str
     distribution: str = ""
     version: str = ""
+    absent: frozenset[str] = frozenset()
     manifest: Manifest | None = None
     failure: Failure | None = None
     results: Mapping[str, Result] = field(default_factory=dict)
@@ -50,7 +54,13 @@ def find_releases(cache: Path) -> list[str]:
     )
 
 
-def load_record(release: str, cache: Path, distribution: str = "", version: str = "") -> KernelRecord:
+def load_record(
+    release: str,
+    cache: Path,
+    distribution: str = "",
+    version: str = "",
+    absent: frozenset[str] = frozenset(),
+) -> KernelRecord:
     """What is recorded for a kernel; a damaged record is none."""
     folder = cache / "results" / release
     manifest, failure = None, None
@@ -63,7 +73,7 @@ def load_record(release: str, cache: Path, distribution: str = "", version: str 
     except (OSError, ValidationError):
         failure = None
     results = {} if manifest is None else _load_results(manifest, cache)
-    return KernelRecord(release, distribution, version, manifest, failure, results)
+    return KernelRecord(release, distribution, version, absent, manifest, failure, results)
 
 
 def _load_results(manifest: Manifest, cache: Path) -> dict[str, Result]:

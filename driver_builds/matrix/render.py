@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from driver_builds.catalogue import Driver, group_methods, load_drivers, load_refused_drivers
 from driver_builds.matrix.cells import MEANINGS, WORDS, Cell, Matrix, State
 
 
@@ -29,9 +30,17 @@ def render_json(matrix: Matrix) -> str:
         "states": states,
         "counts": counts,
         "drivers": list(matrix.drivers),
+        "methods": {
+            driver.name: {"method": driver.method, "why": driver.why} for driver in _find_drivers(matrix)
+        },
         "kernels": rows,
     }
     return json.dumps(document, indent=2) + "\n"
+
+
+def _find_drivers(matrix: Matrix) -> list[Driver]:
+    known = load_drivers() | load_refused_drivers()
+    return [known[name] for name in matrix.drivers if name in known]
 
 
 def _describe(cell: Cell) -> dict[str, object]:
@@ -46,6 +55,8 @@ def render_text(matrix: Matrix) -> str:
         for cell in row.cells:
             reason = f"  {cell.reason}" if cell.reason else ""
             lines.append(f"  {cell.driver:<11} {cell.words:<18}{reason}".rstrip())
+    for method, why, names in group_methods(_find_drivers(matrix)):
+        lines.append(f"{method}: {' '.join(names)}: {why}")
     lines.append(render_counts(matrix))
     return "\n".join(lines)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from driver_builds.catalogue import load_drivers
+from driver_builds.catalogue import load_drivers, load_refused_drivers
 from driver_builds.cli.main import app
 from driver_builds.distributions import KernelPackages
 from driver_builds.errors import StageError
@@ -64,6 +64,28 @@ def test_no_cell_is_silent(tmp_path: Path, manifest: Manifest) -> None:
     write_result(tmp_path, manifest, "e1000", scenario.Verdict("failed", "the guest stopped"))
     assert read_states(tmp_path, *drivers)[0] is State.FAILED
     assert set(WORDS) == set(State)
+
+
+@pytest.mark.parametrize("name", ["r8169", "stmmac", "mlx5_core"])
+def test_what_data_refuses_is_refused_without_a_run(tmp_path: Path, manifest: Manifest, name: str) -> None:
+    why = load_refused_drivers()[name].why
+    for _ in range(2):
+        (cell,) = build_row(records.load_record(RELEASE, tmp_path), [name]).cells
+        assert (cell.state, cell.reason) == (State.REFUSED, f"patch: {why}")
+        records.write_manifest(tmp_path, manifest)
+    without = records.load_record(RELEASE, tmp_path, absent=frozenset({name}))
+    (cell,) = build_row(without, [name]).cells
+    assert cell.state is State.ABSENT
+
+
+def test_the_default_matrix_has_what_data_refuses(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["matrix", "--cache", str(tmp_path), "--json"])
+    document = json.loads(done.stdout)
+    states = {one["release"]: one["cells"] for one in document["kernels"]}
+    assert states["6.1.0-56-amd64"]["r8169"]["state"] == "refused"
+    assert states["6.1.0-56-cloud-amd64"]["r8169"]["state"] == "absent", "cloud kernels are built without it"
+    assert document["methods"]["mlx5_core"]["method"] == "vendor"
+    assert document["methods"]["e1000"] == {"method": "in-tree", "why": load_drivers()["e1000"].why}
 
 
 def test_a_kernel_that_could_not_be_built_for(tmp_path: Path, manifest: Manifest) -> None:
@@ -220,6 +242,7 @@ def test_the_command(tmp_path: Path, manifest: Manifest) -> None:
     assert json.loads((tmp_path / "docs/driver-matrix.json").read_text())["drivers"] == [
         "netmap",
         *load_drivers(),
+        *load_refused_drivers(),
     ]
     assert (tmp_path / "docs/driver-matrix.md").read_text().startswith("# Driver matrix")
     write_result(cache, manifest, "e1000", scenario.Verdict("failed", "the guest stopped"))
@@ -228,4 +251,6 @@ def test_the_command(tmp_path: Path, manifest: Manifest) -> None:
     assert every.exit_code == 0
     kernels = json.loads(every.stdout)["kernels"]
     assert len(kernels) >= 9, "Debian 11, 12, 13: amd64, cloud and rt"
-    assert all(len(kernel["cells"]) == 1 + len(load_drivers()) for kernel in kernels)
+    assert all(
+        len(kernel["cells"]) == 1 + len(load_drivers()) + len(load_refused_drivers()) for kernel in kernels
+    )

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from driver_builds.catalogue import load_drivers
+from driver_builds.catalogue import load_drivers, load_refused_drivers
 from driver_builds.cli.main import app
 from driver_builds.distributions import KernelPackages, known
 from driver_builds.errors import ConfigError, ExitCode, StageError, UsageError
@@ -61,7 +61,8 @@ def test_what_nothing_can_be_built_for_is_named() -> None:
     ]
     targets, problems = plan_targets(hosts, load_pci_table(), _resolve)
     said = {(problem.host, problem.subject): problem.reason for problem in problems}
-    assert said["a", f"NIC 0000:00:00.0 {REALTEK}"] == "its driver r8169 is not built here"
+    why = load_refused_drivers()["r8169"].why
+    assert said["a", f"NIC 0000:00:00.0 {REALTEK}"] == f"its driver r8169 is not built here: {why}"
     assert said["a", "NIC 0000:00:01.0 ffff:ffff"] == "no driver known here has it"
     assert "no distribution known here" in said["a", "9.9.9-1-amd64"]
     assert "not a kernel release" in said["a", "my kernel"]
@@ -199,7 +200,12 @@ def test_the_command_and_its_own_facts_again(root: Path, tmp_path: Path) -> None
     again = CliRunner().invoke(app, ["targets", "--facts", str(saved), "--json", *cache])
     assert json.loads(again.stdout)["targets"] == json.loads(first.stdout)["targets"]
     text = CliRunner().invoke(app, ["targets", "--facts", str(saved), *cache]).stdout
-    assert text.splitlines()[-1] == f"{NORMAL} (debian 12): e1000e virtio_net; for {root}"
+    drivers = load_drivers()
+    assert text.splitlines()[-3:] == [
+        f"{NORMAL} (debian 12): e1000e virtio_net; for {root}",
+        f"    in-tree: e1000e: {drivers['e1000e'].why}",
+        f"    in-tree: virtio_net: {drivers['virtio_net'].why}",
+    ]
 
 
 def test_without_a_host() -> None:
