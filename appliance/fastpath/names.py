@@ -15,7 +15,10 @@ MAX_OUTPUTS: int = lib.FP_MAX_OUTPUTS
 MAX_ROUTES: int = lib.FP_MAX_ROUTES
 DIGEST_BYTES: int = lib.FP_DIGEST_BYTES
 BURST_FRAMES: int = lib.FP_BURST_FRAMES
+MAX_SHAPES: int = lib.FP_MAX_SHAPES  # sets of compared fields and prefix lengths in one table
+MAX_REWRITES: int = lib.FP_MAX_REWRITES  # outputs with a rewrite in one table
 NO_VLAN: int = lib.FP_VLAN_NONE  # key field: the frame carries no such tag
+NOT_RTP: int = lib.FP_NOT_RTP  # key field payload_type: the frame carries no RTP
 
 E_INVALID: int = lib.FP_E_INVALID
 E_NO_MEMORY: int = lib.FP_E_NO_MEMORY
@@ -33,6 +36,7 @@ E_STATE_VERSION: int = lib.FP_E_STATE_VERSION
 E_TORN: int = lib.FP_E_TORN
 E_SPEC: int = lib.FP_E_SPEC
 E_REGION: int = lib.FP_E_REGION
+E_SHAPES: int = lib.FP_E_SHAPES
 
 
 @dataclass(frozen=True, slots=True)

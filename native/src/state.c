@@ -41,13 +41,13 @@ static uint64_t realtime_ns(void) {
     return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
 }
 
-/* Maps the file of `fd` into a new fp_state, which then owns it. */
-static int state_map(int fd, struct fp_state **out) {
+/* Maps the file of `fd` into a new fp_state, which then owns it. `flags` for mmap(2) besides MAP_SHARED. */
+static int state_map(int fd, int flags, struct fp_state **out) {
     struct fp_state *state = calloc(1, sizeof *state);
     if (state == NULL) {
         return FP_E_NO_MEMORY;
     }
-    void *memory = mmap(NULL, sizeof(struct fp_segment), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    void *memory = mmap(NULL, sizeof(struct fp_segment), PROT_READ | PROT_WRITE, MAP_SHARED | flags, fd, 0);
     if (memory == MAP_FAILED) {
         free(state);
         return FP_E_SYSTEM;
@@ -65,7 +65,8 @@ static int state_fill(int fd, const char *temporary, const char *path, struct fp
         errno = ENOSPC;
         return FP_E_SYSTEM;
     }
-    int result = state_map(fd, &state);
+    /* Populated: the loop shall not fault pages in, one for each route it meets first. */
+    int result = state_map(fd, MAP_POPULATE, &state);
     if (result != 0) {
         return result;
     }
@@ -126,7 +127,7 @@ int fp_state_open(const char *path, struct fp_state **out) {
     }
     int result = segment_check(fd);
     if (result == 0) {
-        result = state_map(fd, out);
+        result = state_map(fd, 0, out);
     }
     if (result != 0) {
         int saved = errno;

@@ -21,8 +21,9 @@ struct fp_port_block {
     fp_word words[FP_PORT_WORDS];
 };
 
+/* Never across two cache lines: the loop touches a random one a frame. */
 struct fp_route_block {
-    fp_sequence sequence;
+    _Alignas(32) fp_sequence sequence;
     uint32_t unused;
     fp_word words[2]; /* struct fp_route_counters */
 };

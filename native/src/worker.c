@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The worker: its ports, its turns, and their faults. */
-#include "worker.h"
+#include "burst.h"
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -16,10 +16,17 @@ int fp_worker_create(struct fp_state *state, enum fp_wait wait, struct fp_worker
         return FP_E_INVALID;
     }
     struct fp_worker *worker = calloc(1, sizeof *worker);
-    if (worker == NULL) {
+    struct fp_burst *burst = calloc(1, sizeof *burst);
+    if (worker == NULL || burst == NULL) {
+        free(worker);
+        free(burst);
         return FP_E_NO_MEMORY;
     }
+    worker->burst = burst;
     worker->segment = state->segment;
+    /* Before the first offer slot 0, which is empty: the first one is written into the other. */
+    uint64_t taken = atomic_load_explicit(&state->segment->taken, memory_order_relaxed);
+    worker->table = &state->segment->tables[fp_offer_slot(taken)].table;
     worker->wait = wait;
     *out = worker;
     return 0;
@@ -28,6 +35,7 @@ int fp_worker_create(struct fp_state *state, enum fp_wait wait, struct fp_worker
 void fp_worker_destroy(struct fp_worker *worker) {
     if (worker != NULL) {
         free(worker->fds);
+        free(worker->burst);
         free(worker);
     }
 }

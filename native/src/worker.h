@@ -10,26 +10,22 @@ struct fp_worker_port {
     struct fp_port *port;
     struct fp_port_counters counters; /* running totals; published to the segment after each burst */
     bool counters_changed;
+    bool idle;          /* the last burst emptied its ring: nothing was fetched for the next one */
     bool unsent;        /* frames were put into a transmit ring since the last sync */
     uint64_t retry_ns;  /* after a failed sync the port rests until then; 0: it works */
     struct pollfd *fds; /* this port's part of fp_worker.fds */
     uint32_t fd_count;
 };
 
-/* Frames of one route in a row are counted together. */
-struct fp_route_run {
-    uint32_t counter;
-    uint64_t frames;
-    uint64_t bytes;
-};
+struct fp_burst;
 
 struct fp_worker {
     struct fp_segment *segment;
     enum fp_wait wait;
     uint32_t port_count;
     struct fp_worker_port ports[FP_MAX_PORTS];
-    const struct fp_table_flat *table; /* NULL before the first generation */
-    struct fp_route_run run;
+    const struct fp_table_flat *table;
+    struct fp_burst *burst; /* room for one */
     uint64_t loops;
     uint64_t checked_ns; /* when ports were last asked after faults */
     uint64_t now_ns;     /* CLOCK_MONOTONIC as of the last turn */
@@ -38,7 +34,7 @@ struct fp_worker {
     uint32_t fd_count;
 };
 
-/* Takes at most one burst from a receive ring. Returns the frames. */
+/* Takes at most one burst from a receive ring. Returns the slots taken. */
 uint32_t fp_worker_forward(struct fp_worker *worker, uint32_t ingress, uint32_t ring);
 /* Makes what was counted visible to other processes. */
 void fp_worker_publish(struct fp_worker *worker);

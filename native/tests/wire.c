@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire.h"
 #include "check.h"
+#include "rig.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_packet.h>
@@ -34,7 +35,7 @@ static uint32_t buffers_for(const char *const specs[2], uint32_t ring_slots) {
 void wire_appliance_open(struct wire_appliance *appliance, const char *const specs[2], uint32_t flags,
                          uint32_t ring_slots) {
     struct fp_table *table = NULL;
-    struct fp_route route = {.key = frame_key(&media), .outputs = {1}, .output_count = 1};
+    struct fp_route route = rig_route_of(&media, 0, 1 << 1, 0);
     uint8_t digest[FP_DIGEST_BYTES] = {0};
     (void)snprintf(appliance->path, sizeof appliance->path, "/dev/shm/fp-test-wire-%d", (int)getpid());
     CHECK_EQ(fp_state_create(appliance->path, &appliance->state), 0);

@@ -40,7 +40,7 @@ class Loop:
     worker: LoopWorker
 
     def publish(self, generation: int) -> None:
-        with RouteTable.build([Route(FrameKey(0, GROUP, 6000), (1,), 3)]) as table:
+        with RouteTable.build([Route.exact(FrameKey(0, GROUP, 6000), (1,), 3)]) as table:
             self.state.publish(table, generation, bytes(32))
 
     def forward(self, frames: int) -> None:
