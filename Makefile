@@ -19,7 +19,7 @@ LAB_ARGS := $(if $(PORTS),--ports $(PORTS)) $(if $(KEEP),--keep)
 C_FILES = $(shell git ls-files 'native/*.c' 'native/*.h')
 SHELL_FILES = $(shell git ls-files '*.sh' .ci/run)
 
-.PHONY: help setup demo test lab wheelhouse bench lint types c-test pytest format docs lock clean
+.PHONY: help setup demo test lab wheelhouse bench fuzz lint types c-test pytest format docs lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,15 @@ wheelhouse: setup ## dist/wheelhouse: studio-bypass and all it depends on, for t
 	@pip wheel -q -w dist/wheelhouse --require-hashes -r requirements/appliance.lock
 	@pip wheel -q -w dist/wheelhouse --no-deps --no-build-isolation .
 	@echo "dist/wheelhouse: $$(ls dist/wheelhouse | wc -l) wheels"
+
+# make fuzz FUZZ_SECONDS=1800
+FUZZ_SECONDS ?= 60
+FUZZERS := parse rewrite ring
+fuzz: setup build/test-packages.stamp ## parser, rewrite and loop against any bytes, FUZZ_SECONDS (60) each
+	@[ -d build/fuzz ] || CC=clang meson setup -Dextension=false -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false build/fuzz >/dev/null
+	ninja -C build/fuzz
+	for name in $(FUZZERS); do mkdir -p build/corpus/$$name && build/fuzz/native/fuzz/fuzz_$$name -max_total_time=$(FUZZ_SECONDS) \
+		-max_len=2048 -detect_leaks=0 -print_final_stats=1 -artifact_prefix=build/corpus/$$name- build/corpus/$$name native/fuzz/corpus/$$name || exit 1; done
 
 # ---- installing
 
