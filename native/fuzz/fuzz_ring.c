@@ -118,13 +118,15 @@ static void turn_damaged(struct rig *rig, struct input *input) {
     if ((which & 0x80) != 0) {
         ring_damage(ring, input);
     }
+    /* What the other side may have written: where received frames begin, and where room to send ends. */
+    bool received = (which & 0x40) == 0;
     if ((which & 0x30) == 0x30) {
-        take(input, &ring->shared->head, sizeof(uint32_t));
+        take(input, received ? &ring->shared->head : &ring->shared->tail, sizeof(uint32_t));
     }
     CHECK(fp_worker_turn(rig->worker) >= 0);
     rig_check_balance(rig);
     ring->inside_multi_slot = false;
-    ring->shared->head = (which & 0x30) == 0x30 ? head : ring->shared->head;
+    ring->shared->head = (which & 0x30) == 0x30 && received ? head : ring->shared->head;
 }
 
 static void outputs_empty(struct rig *rig, struct ports *saved) {

@@ -11,6 +11,7 @@ struct taken {
     struct fp_cursor *cursor;
     struct fp_place place;
     const struct fp_rewrite *rewrite;
+    bool moves; /* the frame may begin elsewhere in its buffer */
 };
 
 static const struct fp_rewrite as_it_came;
@@ -28,12 +29,15 @@ static void send_by_copy(const struct taken *taken, const struct fp_frame *frame
     int growth = fp_vlan_growth(taken->rewrite);
     uint32_t before = fp_frame_length(frame);
     uint32_t length = before + (uint32_t)growth;
+    /* memmove: a damaged ring may name the frame's own buffer here. */
     if (growth == 0) {
-        memcpy(to, frame->bytes, before);
+        memmove(to, frame->bytes, before);
     } else {
         uint32_t kept = FP_MACS_BYTES + (growth < 0 ? FP_TAG_BYTES : 0U); /* where the old frame goes on */
-        memcpy(to, frame->bytes, FP_MACS_BYTES);
-        memcpy(to + kept + growth, frame->bytes + kept, before - kept);
+        uint8_t macs[FP_MACS_BYTES];
+        memcpy(macs, frame->bytes, FP_MACS_BYTES);
+        memmove(to + kept + growth, frame->bytes + kept, before - kept);
+        memcpy(to, macs, FP_MACS_BYTES);
     }
     if (taken->rewrite->set != 0) {
         rewrite_all(to, frame, taken->rewrite, growth);
@@ -47,18 +51,22 @@ static void send_by_copy(const struct taken *taken, const struct fp_frame *frame
     fp_cursor_advance(cursor);
 }
 
-/* Whether the frame can change its length where it lies: by its start, where slots carry an offset, or by its end. */
-static bool grows_in_place(const struct fp_burst *burst, const struct fp_frame *frame, int growth) {
-    uint64_t offset = frame->ptr & burst->ring->offset_mask;
-    bool front = burst->ring->offset_mask == UINT64_MAX && offset >= FP_TAG_BYTES;
-    return growth <= 0 || front || offset + fp_frame_length(frame) + FP_TAG_BYTES <= burst->ring->buffer_bytes;
+/* Whether the frame may begin elsewhere in its buffer: in our own rings, whose slots say where. */
+static bool begins_anywhere(const struct fp_burst *burst, const struct fp_cursor *cursor) {
+    return (burst->ring->offset_mask & cursor->ring->offset_mask) == UINT64_MAX;
 }
 
-/* Moves the MAC addresses, or all behind them where the slots of a ring start at fixed places. */
-static uint8_t *grow(const struct fp_cursor *cursor, const struct fp_frame *frame, int growth, uint64_t *ptr) {
-    uint64_t offset = *ptr & cursor->ring->offset_mask;
-    bool movable = cursor->ring->offset_mask == UINT64_MAX && (growth < 0 || offset >= FP_TAG_BYTES);
-    if (movable) {
+/* Whether the frame can change its length where it lies: by its start, or by its end. */
+static bool grows_in_place(const struct fp_burst *burst, const struct fp_cursor *cursor, const struct fp_frame *frame,
+                           int growth) {
+    uint64_t offset = frame->ptr & burst->ring->offset_mask;
+    return growth <= 0 || (begins_anywhere(burst, cursor) && offset >= FP_TAG_BYTES) ||
+           offset + fp_frame_length(frame) + FP_TAG_BYTES <= burst->ring->buffer_bytes;
+}
+
+/* Moves the MAC addresses, or all behind them where a frame begins at a fixed place. */
+static uint8_t *grow(const struct taken *taken, const struct fp_frame *frame, int growth, uint64_t *ptr) {
+    if (taken->moves && (growth < 0 || *ptr >= FP_TAG_BYTES)) { /* then ptr is the offset */
         uint8_t *start = frame->bytes - growth;
         memmove(start, frame->bytes, FP_MACS_BYTES);
         *ptr -= (uint64_t)(int64_t)growth;
@@ -72,7 +80,7 @@ static uint8_t *grow(const struct fp_cursor *cursor, const struct fp_frame *fram
 static void send_by_swap(const struct taken *taken, const struct fp_frame *frame) {
     int growth = fp_vlan_growth(taken->rewrite);
     uint64_t ptr = frame->ptr;
-    uint8_t *bytes = growth == 0 ? frame->bytes : grow(taken->cursor, frame, growth, &ptr);
+    uint8_t *bytes = growth == 0 ? frame->bytes : grow(taken, frame, growth, &ptr);
     if (taken->rewrite->set != 0) {
         rewrite_all(bytes, frame, taken->rewrite, growth);
     }
@@ -97,7 +105,8 @@ static unsigned places_take(struct fp_burst *burst, const struct fp_frame *frame
         } else if (!fp_cursor_peek(cursor, &next->place)) {
             cursor->full_frames++;
         } else {
-            *swap = cursor->swap_bytes > 0 && grows_in_place(burst, frame, growth) ? count : *swap;
+            next->moves = begins_anywhere(burst, cursor);
+            *swap = cursor->swap_bytes > 0 && grows_in_place(burst, cursor, frame, growth) ? count : *swap;
             count++;
         }
     }
