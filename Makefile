@@ -36,9 +36,10 @@ lab-asked:
 lab: lab-asked build/lab-packages.stamp setup ## deploy a QEMU guest with the playbook and forward media through it (NETMAP_SOURCE=… or PORTS=xdp)
 	$(PYTHON) -P tests/vm/lab_cli.py run $(LAB_ARGS)
 
-bench: setup ## nanoseconds a frame through the true loop over memory ports
+bench: setup ## nanoseconds a frame of the true loop, beside a floor and testpmd; also as build/bench.json
 	@[ -d build/bench ] || meson setup -Dextension=false --buildtype=release build/bench >/dev/null
-	meson test -C build/bench --benchmark --verbose
+	ninja -C build/bench native/bench/bench_forward >/dev/null
+	$(PYTHON) -P native/bench/run_bench.py build/bench/native/bench/bench_forward build/bench.json
 
 .PHONY: netmap-asked
 netmap-asked:

@@ -102,8 +102,11 @@ static void cursor_close(const struct fp_cursor *cursor) {
 void fp_burst_close(struct fp_burst *burst) {
     struct fp_port_counters *counters = &burst->ingress->counters;
     fp_burst_publish_run(burst);
+    burst->ingress->copied = false;
     for (uint32_t left = burst->opened; left != 0; left &= left - 1) {
-        cursor_close(&burst->cursors[__builtin_ctz(left)]);
+        const struct fp_cursor *cursor = &burst->cursors[__builtin_ctz(left)];
+        burst->ingress->copied = burst->ingress->copied || cursor->copied_frames > 0;
+        cursor_close(cursor);
     }
     counters->received_frames += burst->received_frames;
     counters->received_bytes += burst->received_bytes;

@@ -154,15 +154,25 @@ static void forward_batch(struct fp_burst *burst, uint32_t at, uint32_t count) {
     }
 }
 
-/* The first lines of frames; of a damaged slot it may be anything: a fetch never faults. */
-static inline void fetch_frames(const struct fp_ring *ring, uint32_t at, uint32_t count) {
+enum { LINE_BYTES = 64, MOST_FETCHED_BYTES = 2048 };
+
+/* The first lines of frames, or all where they will be copied; of a damaged slot it may be anything: a fetch never
+ * faults. */
+static inline void fetch_frames(const struct fp_ring *ring, uint32_t at, uint32_t count, bool whole) {
     uintptr_t buffers = (uintptr_t)ring->buffers;
     uint64_t offset_mask = ring->offset_mask;
     uint64_t buffer_bytes = ring->buffer_bytes;
     for (; count > 0; count--) {
         const struct netmap_slot *slot = &ring->shared->slot[at];
-        uintptr_t frame = buffers + fp_word_buffer(fp_slot_load(slot)) * buffer_bytes;
-        __builtin_prefetch((const void *)(frame + (fp_slot_load_ptr(slot) & offset_mask)));
+        uint64_t word = fp_slot_load(slot);
+        uintptr_t frame = buffers + fp_word_buffer(word) * buffer_bytes + (fp_slot_load_ptr(slot) & offset_mask);
+        __builtin_prefetch((const void *)frame);
+        if (whole) {
+            uint32_t length = fp_word_length(word) < MOST_FETCHED_BYTES ? fp_word_length(word) : MOST_FETCHED_BYTES;
+            for (uint32_t line = LINE_BYTES; line < length; line += LINE_BYTES) {
+                __builtin_prefetch((const void *)(frame + line), 0, 2);
+            }
+        }
         at = fp_ring_next(ring, at);
     }
 }
@@ -170,14 +180,15 @@ static inline void fetch_frames(const struct fp_ring *ring, uint32_t at, uint32_
 /* `waiting` frames are in the ring, of which `count` are this burst: the first lines of the others are fetched too. */
 static void forward_routed(struct fp_burst *burst, uint32_t at, uint32_t count, uint32_t waiting) {
     const struct fp_ring *ring = burst->ring;
+    bool whole = burst->ingress->copied;
     uint32_t fetched = waiting < FP_AHEAD_FRAMES ? waiting : FP_AHEAD_FRAMES;
     if (count == waiting || burst->ingress->idle) {
-        fetch_frames(ring, at, fetched); /* else the burst before did */
+        fetch_frames(ring, at, fetched, whole); /* else the burst before did */
     }
     for (uint32_t done = 0; done < count; done += FP_BATCH_FRAMES) {
         uint32_t now = count - done < FP_BATCH_FRAMES ? count - done : FP_BATCH_FRAMES;
         uint32_t more = waiting - fetched < now ? waiting - fetched : now;
-        fetch_frames(ring, fp_ring_skip(ring, at, fetched), more);
+        fetch_frames(ring, fp_ring_skip(ring, at, fetched), more, whole);
         fetched += more;
         forward_batch(burst, fp_ring_skip(ring, at, done), now);
     }

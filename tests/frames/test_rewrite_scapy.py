@@ -31,7 +31,7 @@ def build(
         ether = ether / Dot1Q(vlan=tag, prio=3)
     if family == "v4":
         dscp, ttl = changed.get("dscp", 0), changed.get("ttl", 64)
-        packet = IP(
+        packet: Any = IP(
             src=changed.get("ip_src", "192.0.2.1"),
             dst=changed.get("ip_dst", "239.1.2.1"),
             tos=dscp << 2 | 1,
