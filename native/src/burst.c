@@ -14,8 +14,6 @@ void fp_burst_open(struct fp_burst *burst, struct fp_worker *worker, uint32_t in
     burst->received_bytes = 0;
     burst->forwarded_frames = 0;
     burst->to_host_frames = 0;
-    burst->run_frames = 0;
-    burst->run_bytes = 0;
 }
 
 /*
@@ -68,20 +66,6 @@ void fp_burst_open_cursor(struct fp_burst *burst, uint32_t port) {
     };
 }
 
-void fp_burst_publish_run(struct fp_burst *burst) {
-    if (burst->run_frames == 0) {
-        return;
-    }
-    struct fp_route_block *block = &burst->worker->segment->routes[burst->run_counter % FP_MAX_ROUTES];
-    uint64_t words[2] = {
-        atomic_load_explicit(&block->words[0], memory_order_relaxed) + burst->run_frames,
-        atomic_load_explicit(&block->words[1], memory_order_relaxed) + burst->run_bytes,
-    };
-    fp_seq_store(&block->sequence, block->words, words, 2);
-    burst->run_frames = 0;
-    burst->run_bytes = 0;
-}
-
 static void cursor_close(const struct fp_cursor *cursor) {
     struct fp_port_counters *counters = &cursor->egress->counters;
     uint64_t sent = cursor->swapped_frames + cursor->copied_frames;
@@ -101,7 +85,6 @@ static void cursor_close(const struct fp_cursor *cursor) {
 
 void fp_burst_close(struct fp_burst *burst) {
     struct fp_port_counters *counters = &burst->ingress->counters;
-    fp_burst_publish_run(burst);
     burst->ingress->copied = false;
     for (uint32_t left = burst->opened; left != 0; left &= left - 1) {
         const struct fp_cursor *cursor = &burst->cursors[__builtin_ctz(left)];

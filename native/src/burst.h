@@ -45,9 +45,6 @@ struct fp_burst {
     uint64_t received_bytes;
     uint64_t forwarded_frames;
     uint64_t to_host_frames;
-    uint32_t run_counter; /* frames of one route in a row are counted together */
-    uint64_t run_frames;
-    uint64_t run_bytes;
     struct fp_cursor cursors[FP_MAX_PORTS];
 };
 
@@ -84,16 +81,13 @@ static inline void fp_burst_drop(struct fp_burst *burst, enum fp_drop reason) {
     burst->ingress->counters.dropped_frames[reason]++;
 }
 
-/* Adds the run to its route's counters. */
-void fp_burst_publish_run(struct fp_burst *burst);
-
-static inline void fp_burst_count_route(struct fp_burst *burst, uint32_t counter, uint32_t length) {
-    if (burst->run_counter != counter) {
-        fp_burst_publish_run(burst);
-        burst->run_counter = counter;
-    }
-    burst->run_frames++;
-    burst->run_bytes += length;
+static inline void fp_burst_count_route(struct fp_burst *burst, uint32_t counter, uint64_t frames, uint64_t bytes) {
+    struct fp_route_block *block = &burst->worker->segment->routes[counter % FP_MAX_ROUTES];
+    uint64_t words[2] = {
+        atomic_load_explicit(&block->words[0], memory_order_relaxed) + frames,
+        atomic_load_explicit(&block->words[1], memory_order_relaxed) + bytes,
+    };
+    fp_seq_store(&block->sequence, block->words, words, 2);
 }
 
 static inline void fp_burst_count_taken(struct fp_burst *burst, const struct fp_table_entry *entry) {

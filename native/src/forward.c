@@ -156,21 +156,22 @@ static void forward_batch(struct fp_burst *burst, uint32_t at, uint32_t count) {
 
 enum { LINE_BYTES = 64, MOST_FETCHED_BYTES = 2048 };
 
-/* The first lines of frames, or all where they will be copied; of a damaged slot it may be anything: a fetch never
- * faults. */
+/* The first lines of frames, or all where they will be copied; of a damaged slot anything inside the buffers. */
 static inline void fetch_frames(const struct fp_ring *ring, uint32_t at, uint32_t count, bool whole) {
-    uintptr_t buffers = (uintptr_t)ring->buffers;
+    const uint8_t *buffers = ring->buffers;
     uint64_t offset_mask = ring->offset_mask;
     uint64_t buffer_bytes = ring->buffer_bytes;
+    uint64_t end = buffer_bytes * ring->buffer_count;
     for (; count > 0; count--) {
         const struct netmap_slot *slot = &ring->shared->slot[at];
         uint64_t word = fp_slot_load(slot);
-        uintptr_t frame = buffers + fp_word_buffer(word) * buffer_bytes + (fp_slot_load_ptr(slot) & offset_mask);
-        __builtin_prefetch((const void *)frame);
+        uint64_t start = fp_word_buffer(word) * buffer_bytes + (fp_slot_load_ptr(slot) & offset_mask);
+        const uint8_t *frame = buffers + (start < end ? start : 0);
+        __builtin_prefetch(frame);
         if (whole) {
             uint32_t length = fp_word_length(word) < MOST_FETCHED_BYTES ? fp_word_length(word) : MOST_FETCHED_BYTES;
             for (uint32_t line = LINE_BYTES; line < length; line += LINE_BYTES) {
-                __builtin_prefetch((const void *)(frame + line), 0, 2);
+                __builtin_prefetch(frame + line, 0, 2);
             }
         }
         at = fp_ring_next(ring, at);

@@ -14,7 +14,7 @@ static inline __attribute__((always_inline)) void fp_burst_deliver(struct fp_bur
                                                                    const struct fp_table_entry *entry) {
     struct fp_place place;
     uint32_t length = fp_frame_length(frame);
-    fp_burst_count_route(burst, entry->counter, length);
+    fp_burst_count_route(burst, entry->counter, 1, length);
     if (__builtin_expect((entry->flags & (FP_ENTRY_SIMPLE | FP_ENTRY_EXPIRES)) == FP_ENTRY_SIMPLE, 1)) {
         struct fp_cursor *cursor = fp_burst_cursor(burst, entry->first.port);
         if (__builtin_expect(length <= cursor->swap_bytes && fp_cursor_peek(cursor, &place), 1)) {

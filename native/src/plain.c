@@ -7,7 +7,8 @@
  * A run of slots whose buffers change places, as far as both rings go without wrapping and every slot is as it should
  * be. Nothing but slots is read or written, and all limits lie in registers. Returns how many.
  */
-static uint32_t swap_run(struct fp_burst *burst, struct fp_cursor *cursor, uint32_t at, uint32_t count) {
+static uint32_t swap_run(struct fp_burst *burst, struct fp_cursor *cursor, uint32_t at, uint32_t count,
+                         uint32_t counter) {
     const struct fp_ring rx = *burst->ring;
     struct netmap_slot *from = &rx.shared->slot[at];
     struct netmap_slot *to = &cursor->slots[cursor->at];
@@ -43,8 +44,9 @@ static uint32_t swap_run(struct fp_burst *burst, struct fp_cursor *cursor, uint3
     burst->received_frames += done;
     burst->received_bytes += bytes;
     burst->forwarded_frames += done;
-    burst->run_frames += done;
-    burst->run_bytes += bytes;
+    if (done > 0) {
+        fp_burst_count_route(burst, counter, done, bytes);
+    }
     cursor->swapped_frames += done;
     cursor->sent_bytes += bytes;
     cursor->at = cursor->at + done == cursor->slots_count ? 0 : cursor->at + done;
@@ -58,10 +60,10 @@ void fp_burst_plain(struct fp_burst *burst, uint32_t at, uint32_t count, const s
     struct fp_cursor *cursor = simple ? fp_burst_cursor(burst, entry->first.port) : NULL;
     const struct fp_window window = fp_window_open(burst);
     struct fp_frame frame;
-    burst->run_counter = entry->counter;
     while (count > 0) {
-        uint32_t done =
-            simple && cursor->swap_bytes > 0 && !ring->inside_multi_slot ? swap_run(burst, cursor, at, count) : 0;
+        uint32_t done = simple && cursor->swap_bytes > 0 && !ring->inside_multi_slot
+                            ? swap_run(burst, cursor, at, count, entry->counter)
+                            : 0;
         at = fp_ring_skip(ring, at, done);
         count -= done;
         if (count == 0) {
