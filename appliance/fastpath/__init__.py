@@ -10,7 +10,7 @@ from appliance.fastpath.errors import ClosedError, NativeError
 from appliance.fastpath.frames import FrameKey, parse_frame
 from appliance.fastpath.names import DROP_REASONS, DropReason
 from appliance.fastpath.ports import MemoryPort, Port, PortInfo, Region, plan_buffers
-from appliance.fastpath.state import PortCounters, RouteCounters, StateSegment, WorkerSnapshot
+from appliance.fastpath.state import PortCounters, PortHealth, RouteCounters, StateSegment, WorkerSnapshot
 from appliance.fastpath.table import Route, RouteTable
 from appliance.fastpath.worker import LoopWorker
 
@@ -24,6 +24,7 @@ __all__ = [
     "NativeError",
     "Port",
     "PortCounters",
+    "PortHealth",
     "PortInfo",
     "Region",
     "Route",

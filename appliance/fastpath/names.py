@@ -33,6 +33,7 @@ E_STATE_VERSION: int = lib.FP_E_STATE_VERSION
 E_TORN: int = lib.FP_E_TORN
 E_SPEC: int = lib.FP_E_SPEC
 E_REGION: int = lib.FP_E_REGION
+E_MTU: int = lib.FP_E_MTU
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ DROP_LABELS: tuple[str, ...] = tuple(reason.label for reason in DROP_REASONS)
 # Value -> name of each enumeration, in C's order: {1: "netmap", 2: "xdp", 3: "memory"} and so on.
 KINDS: dict[int, str] = _enum_labels("enum fp_port_kind", "FP_PORT_")
 ADAPTERS: dict[int, str] = _enum_labels("enum fp_adapter", "FP_ADAPTER_")
+PORT_STATES: dict[int, str] = _enum_labels("enum fp_port_state", "FP_PORT_IS_")
 WAITS: dict[int, str] = _enum_labels("enum fp_wait", "FP_WAIT_")
 # Code -> its name in C: {-1: "FP_E_INVALID", ...}. 0 is success and left out.
 ERRORS: dict[int, str] = {code: name for code, name in ffi.typeof("enum fp_error").elements.items() if code}

@@ -31,7 +31,7 @@
 /* ------------------------------------------------------------------ names */
 
 /* Layout version of the state segment; a daemon refuses a worker of another version. */
-#define FP_STATE_VERSION 1
+#define FP_STATE_VERSION 2
 #define FP_NAME_BYTES 64    /* names and device specs, NUL included */
 #define FP_MAX_PORTS 16     /* ports of one worker */
 #define FP_MAX_OUTPUTS 8    /* outputs of one route */
@@ -57,7 +57,8 @@
     X(FP_E_STATE_VERSION, -13, "the state segment is of another version or damaged")                    \
     X(FP_E_TORN, -14, "the worker stopped while it was writing its counters")                           \
     X(FP_E_SPEC, -15, "the port specification is not of a known form")                                  \
-    X(FP_E_REGION, -16, "the port needs a memory region with more or larger buffers")
+    X(FP_E_REGION, -16, "the port needs a memory region with more or larger buffers")                   \
+    X(FP_E_MTU, -17, "the interface's MTU allows frames that are longer than the port's buffers")
 
 /* Why a frame was dropped: name as in status, what it means. Order is the index in `dropped_frames`. */
 #define FP_DROP_LIST(X)                                                                                \
@@ -171,7 +172,7 @@ struct fp_port;
 /* `region` is needed for xdp: and memory: ports and ignored by netmap ports. */
 int fp_port_open(const struct fp_port_config *config, struct fp_region *region, struct fp_port **out);
 /* Buffers the port will take from its region, to size that before: 0 for netmap ports, else rings x 2 x slots.
- * Or a negative code. An xdp port's buffers are not given back when it closes: a region serves one set of ports. */
+ * Or a negative code. */
 int fp_port_plan_buffers(const struct fp_port_config *config);
 void fp_port_close(struct fp_port *port); /* returns the interface to the state before; NULL is allowed */
 int fp_port_describe(const struct fp_port *port, struct fp_port_info *out); /* name is left empty */
@@ -217,6 +218,26 @@ struct fp_route_counters {
     uint64_t bytes;  /* matched; worker */
 };
 
+/* Whether a port can move frames. The worker opens a port that was lost again, without anybody's help. */
+enum fp_port_state {
+    FP_PORT_IS_UP = 1,
+    FP_PORT_IS_NO_LINK = 2,  /* the interface is up and has no carrier */
+    FP_PORT_IS_DOWN = 3,     /* the interface is set down */
+    FP_PORT_IS_GONE = 4,     /* there is no such interface, or no netmap module */
+    FP_PORT_IS_REOPENING = 5 /* given up after faults, or refused so far: `error` says why; tried ten times a second */
+};
+
+struct fp_port_health {
+    uint64_t state;    /* enum fp_port_state; worker */
+    uint64_t since_ns; /* CLOCK_REALTIME when that began; worker */
+    uint64_t outages;  /* times it left FP_PORT_IS_UP; worker */
+    uint64_t reopened; /* times it was opened again; worker */
+    uint64_t
+        unconfirmed_frames; /* in a TX ring when the port was given up: transmitted, but may not have left; worker */
+    int64_t error;          /* of the last try to open it again: enum fp_error; worker */
+    int64_t error_errno;    /* with FP_E_SYSTEM; worker */
+};
+
 /* Everything a reader needs, consistent in itself (seqlock). */
 struct fp_worker_snapshot {
     uint64_t generation;             /* of the table in use: 0 before the first; worker */
@@ -242,6 +263,7 @@ void fp_state_close(struct fp_state *state); /* the file stays; NULL is allowed 
 int fp_state_read_worker(const struct fp_state *state, struct fp_worker_snapshot *out);
 int fp_state_read_port_info(const struct fp_state *state, uint32_t port, struct fp_port_info *out);
 int fp_state_read_port(const struct fp_state *state, uint32_t port, struct fp_port_counters *out);
+int fp_state_read_port_health(const struct fp_state *state, uint32_t port, struct fp_port_health *out);
 int fp_state_read_route(const struct fp_state *state, uint32_t counter, struct fp_route_counters *out);
 
 /* Publish: copy `table` beside the one in use, then one release store of `generation` (above the last one).
@@ -264,7 +286,9 @@ struct fp_worker;
 /* The worker fills `state`'s worker fields; it does not own `state` nor the ports. */
 int fp_worker_create(struct fp_state *state, enum fp_wait wait, struct fp_worker **out);
 void fp_worker_destroy(struct fp_worker *worker); /* NULL is allowed */
-/* Ports get indices 0, 1, ... in this order, before the first turn. `name` is the one in the configuration. */
+/* Ports get indices 0, 1, ... in this order, before the first turn. `name` is the one in the configuration.
+ * Ports of interfaces are watched, and opened again after they were lost, by a thread of the worker's own that starts
+ * here and inherits this thread's CPUs. */
 int fp_worker_add_port(struct fp_worker *worker, struct fp_port *port, const char *name);
 /* One turn: table switch, a burst from every RX ring, one sync per port. Returns the frames received (>= 0). */
 int fp_worker_turn(struct fp_worker *worker);

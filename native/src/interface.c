@@ -44,6 +44,23 @@ int fp_interface_index(const char *name) {
     return result == 0 ? request.ifr_ifindex : result;
 }
 
+int fp_interface_find(const char *name) {
+    struct ifreq request = {0};
+    int result = interface_ioctl(name, SIOCGIFINDEX, &request);
+    return result == 0 ? request.ifr_ifindex : result;
+}
+
+enum fp_link fp_interface_link(const char *name, int ifindex) {
+    struct ifreq request = {0};
+    if (interface_ioctl(name, SIOCGIFINDEX, &request) != 0 || request.ifr_ifindex != ifindex ||
+        interface_ioctl(name, SIOCGIFFLAGS, &request) != 0) {
+        return FP_LINK_GONE;
+    }
+    return (request.ifr_flags & IFF_UP) == 0        ? FP_LINK_DOWN
+           : (request.ifr_flags & IFF_RUNNING) == 0 ? FP_LINK_NO_CARRIER
+                                                    : FP_LINK_UP;
+}
+
 int fp_interface_mtu(const char *name) {
     struct ifreq request = {0};
     int result = interface_ioctl(name, SIOCGIFMTU, &request);

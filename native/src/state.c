@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 static_assert(sizeof(struct fp_port_counters) % sizeof(uint64_t) == 0, "counters are 64-bit words");
+static_assert(sizeof(struct fp_port_info) % sizeof(uint64_t) == 0, "read and written as words");
+static_assert(sizeof(struct fp_port_health) % sizeof(uint64_t) == 0, "read and written as words");
 static_assert(sizeof(struct fp_route_counters) == 2 * sizeof(uint64_t), "route counters are two words");
 
 /* Field 22 of /proc/self/stat; the second field, the name, may hold spaces and parentheses. 0 where unreadable. */
