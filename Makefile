@@ -19,7 +19,7 @@ LAB_ARGS := $(if $(PORTS),--ports $(PORTS)) $(if $(KEEP),--keep)
 C_FILES = $(shell git ls-files 'native/*.c' 'native/*.h')
 SHELL_FILES = $(shell git ls-files '*.sh' .ci/run)
 
-.PHONY: help setup demo test lab wheelhouse bench lint types c-test pytest format docs lock clean
+.PHONY: help setup demo test lab wheelhouse bench bench-kernel lint types c-test pytest format docs lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,14 @@ lab: lab-asked build/lab-packages.stamp setup ## deploy a QEMU guest with the pl
 bench: setup ## nanoseconds a frame through the true loop over memory ports
 	@[ -d build/bench ] || meson setup -Dextension=false --buildtype=release build/bench >/dev/null
 	meson test -C build/bench --benchmark --verbose
+
+.PHONY: bench-programs
+bench-programs: setup
+	@[ -d build/bench ] || meson setup -Dextension=false --buildtype=release build/bench >/dev/null
+	@meson compile -C build/bench >/dev/null
+
+bench-kernel: bench-programs ## AF_XDP beside the Linux bridge and DPDK on the same veth pairs (root)
+	$(PYTHON) -P bench/kernel.py
 
 wheelhouse: setup ## dist/wheelhouse: studio-bypass and all it depends on, for the appliance role
 	@rm -rf dist/wheelhouse
@@ -86,6 +94,7 @@ types: setup ## mypy strict, the lab and the frame tests included
 	MYPYPATH=tests/vm mypy -p lab
 	MYPYPATH=tests/media:demo mypy --ignore-missing-imports demo tests/media
 	MYPYPATH=tests/media mypy --ignore-missing-imports tests/kernel
+	MYPYPATH=tests/media:tests:bench mypy --ignore-missing-imports bench
 	mypy --ignore-missing-imports docs/generate.py requirements/*.py
 
 # meson setup keeps a configured folder as it is; a new option needs `make clean`.

@@ -58,7 +58,7 @@
     X(FP_E_TORN, -14, "the worker stopped while it was writing its counters")                           \
     X(FP_E_SPEC, -15, "the port specification is not of a known form")                                  \
     X(FP_E_REGION, -16, "the port needs a memory region with more or larger buffers")                   \
-    X(FP_E_MTU, -17, "the interface's MTU allows frames that are longer than the port's buffers")
+    X(FP_E_MTU, -18, "the interface's MTU allows frames that are longer than the port's buffers")
 
 /* Why a frame was dropped: name as in status, what it means. Order is the index in `dropped_frames`. */
 #define FP_DROP_LIST(X)                                                                                \
