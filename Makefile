@@ -19,7 +19,7 @@ LAB_ARGS := $(if $(PORTS),--ports $(PORTS)) $(if $(KEEP),--keep)
 C_FILES = $(shell git ls-files 'native/*.c' 'native/*.h')
 SHELL_FILES = $(shell git ls-files '*.sh' .ci/run)
 
-.PHONY: help setup demo test lab wheelhouse bench bench-kernel lint types c-test pytest format docs lock clean
+.PHONY: help setup demo test lab wheelhouse bench bench-kernel bench-lab lint types c-test pytest format docs lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ bench-programs: setup
 
 bench-kernel: bench-programs ## AF_XDP beside the Linux bridge and DPDK on the same veth pairs (root)
 	$(PYTHON) -P bench/kernel.py
+
+bench-lab: setup ## the worker beside netmap's bridge and VALE in one guest (NETMAP_SOURCE=…)
+	$(PYTHON) -P bench/lab.py
 
 wheelhouse: setup ## dist/wheelhouse: studio-bypass and all it depends on, for the appliance role
 	@rm -rf dist/wheelhouse
@@ -94,7 +97,7 @@ types: setup ## mypy strict, the lab and the frame tests included
 	MYPYPATH=tests/vm mypy -p lab
 	MYPYPATH=tests/media:demo mypy --ignore-missing-imports demo tests/media
 	MYPYPATH=tests/media mypy --ignore-missing-imports tests/kernel
-	MYPYPATH=tests/media:tests:bench mypy --ignore-missing-imports bench
+	MYPYPATH=tests/media:tests/builds:bench mypy --ignore-missing-imports bench
 	mypy --ignore-missing-imports docs/generate.py requirements/*.py
 
 # meson setup keeps a configured folder as it is; a new option needs `make clean`.

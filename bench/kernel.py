@@ -17,12 +17,13 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "tests/media"), str(ROOT / "bench")]
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests/media"))
 
 from lab_net import LabNet, Namespace, Niceness, favour, reason_not_available
 from report import Figure, render_figures, write_report
 
+ROOT = Path(__file__).parents[1]
 BUILT = ROOT / "build/bench/native/bench"
 SIZES_BYTES = (60, 1400)
 GENERATOR_CPU, WORKER_CPU = "0", "1"

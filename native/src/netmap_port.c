@@ -18,6 +18,7 @@
 
 enum {
     FIRST_BUFFER = 2, /* 0 and 1 are the allocator's own */
+    EXTRA_BURSTS = 7, /* with the first, 512 frames for each pair of ioctls */
 };
 
 struct netmap_port {
@@ -308,6 +309,7 @@ int fp_netmap_open(const struct fp_port_config *config, const struct fp_spec *sp
     netmap->fd = -1;
     netmap->promiscuous = -1;
     netmap->port.info.kind = FP_PORT_NETMAP;
+    netmap->port.extra_bursts = EXTRA_BURSTS;
     memcpy(netmap->port.info.spec, config->spec, sizeof netmap->port.info.spec);
     int result = netmap_acquire(&netmap->port);
     if (result != 0) {

@@ -46,6 +46,8 @@ struct fp_port {
     struct fp_port_info info;
     bool tx_backlog; /* set by tx_sync: frames are still to be handed to the kernel */
     bool woken;      /* poll(2) reported the port: set by the worker, cleared by rx_sync where the kind cares */
+    /* Bursts of a receive ring a turn takes beyond the first, where a sync costs more than what it is for. */
+    uint32_t extra_bursts;
     struct fp_ring *rx;
     struct fp_ring *tx;
 };

@@ -142,10 +142,13 @@ static uint32_t receive(struct fp_worker *worker, uint32_t index) {
     }
     fp_worker_rx_sync(worker, port);
     for (uint32_t ring = 0; ring < port->port->info.rx_rings; ring++) {
-        uint32_t burst = fp_worker_forward(worker, index, ring);
-        frames += burst;
-        if (burst > 0) {
-            make_room(worker);
+        uint32_t burst = FP_BURST_FRAMES;
+        for (uint32_t i = 0; i <= port->port->extra_bursts && burst == FP_BURST_FRAMES; i++) {
+            burst = fp_worker_forward(worker, index, ring);
+            frames += burst;
+            if (burst > 0) {
+                make_room(worker);
+            }
         }
     }
     return frames;
