@@ -28,6 +28,8 @@ def plan_attempts(
 
     A driver whose patch fits and does harm has `adapted_first` in `data/drivers.toml`.
     """
+    if driver.method != "in-tree":
+        raise StageError("patch", driver.name, driver.why)
     rule = rules.get(driver.name)
     adapted = () if rule is None else (Attempt("adapted", rule.name),)
     if adapted and driver.adapted_first:

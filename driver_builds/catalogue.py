@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from driver_builds.errors import ConfigError, UsageError
 
+# All that netmap can be built with, by its own names; what is not asked for is switched off by name.
+SUBSYSTEMS = ("vale", "pipe", "monitor", "generic", "ptnetmap", "sink", "extmem", "null")
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -35,7 +38,10 @@ class Driver(_Strict):
     family: str = Field(pattern="^[a-z0-9_]+(\\.c)?$")
     config: str = Field(pattern="^CONFIG_[A-Z0-9_]+$")
     kinds: list[Literal["hardware", "qemu", "vmware"]]
+    method: Literal["in-tree", "vendor", "none"] = "in-tree"
+    why: str
     adapted_first: str | None = None
+    needs: list[str] = []
 
     @property
     def folder(self) -> str:
@@ -57,15 +63,24 @@ class Correction(_Strict):
 
     name: str = Field(pattern="^[a-z0-9-]+$")
     driver: str = Field(pattern="^[a-z0-9_]+$")
-    file: str = Field(pattern="^(LINUX|sys/dev/netmap)/[a-z0-9_]+\\.[ch]$")
+    file: str = Field(
+        pattern="^((LINUX|sys/dev/netmap)/[a-z0-9_]+\\.[ch]|LINUX/final-patches/vanilla--[a-z0-9_.-]+)$"
+    )
     file_sha256: str = Field(pattern="^[0-9a-f]{64}$")
     line: int = Field(ge=1)
     tokens: dict[str, str] = Field(min_length=1)
     why: str
 
+    @property
+    def patch(self) -> str | None:
+        """The patch it is for, when it is for one: used only where that patch is."""
+        path = PurePosixPath(self.file)
+        return path.name if path.parent.name == "final-patches" else None
+
 
 class _DriverFile(_Strict):
     driver: list[Driver]
+    refused: list[Driver]
 
 
 class _CorrectionFile(_Strict):
@@ -90,13 +105,23 @@ def load_netmap_pin() -> NetmapPin:
 
 
 @cache
-def load_drivers() -> dict[str, Driver]:
-    """The drivers of `data/drivers.toml` by name, in the file's order."""
+def _load_driver_file() -> _DriverFile:
     try:
-        drivers = _DriverFile.model_validate(_load_toml("drivers.toml")).driver
+        return _DriverFile.model_validate(_load_toml("drivers.toml"))
     except ValidationError as error:
         raise ConfigError(f"driver_builds/data/drivers.toml: {error}") from error
-    return {driver.name: driver for driver in drivers}
+
+
+@cache
+def load_drivers() -> dict[str, Driver]:
+    """The drivers of `data/drivers.toml` that are built, by name, in the file's order."""
+    return {driver.name: driver for driver in _load_driver_file().driver}
+
+
+@cache
+def load_refused_drivers() -> dict[str, Driver]:
+    """The drivers netmap has patches for that cannot be built from a kernel's own source; `why` says why."""
+    return {driver.name: driver for driver in _load_driver_file().refused}
 
 
 @cache
@@ -108,9 +133,23 @@ def load_corrections() -> tuple[Correction, ...]:
         raise ConfigError(f"driver_builds/data/corrections.toml: {error}") from error
 
 
+def select_subsystems(added: Sequence[str], left_out: Sequence[str]) -> tuple[str, ...]:
+    """The subsystems of netmap.ko: those of the pin, and what was asked for; raises UsageError on unknown ones."""
+    for name in (*added, *left_out):
+        if name not in SUBSYSTEMS:
+            raise UsageError(f"subsystem {name}: not known here; netmap has {', '.join(SUBSYSTEMS)}")
+    both = set(added) & set(left_out)
+    if both:
+        raise UsageError(f"subsystem {min(both)}: give --with or --without, not both")
+    usual = load_netmap_pin().subsystems
+    wanted = (set(usual) | set(added)) - set(left_out)
+    # The pin's own order first, so that asking for what is the default anyway changes no key.
+    return tuple(name for name in dict.fromkeys((*usual, *SUBSYSTEMS)) if name in wanted)
+
+
 def select_drivers(names: Sequence[str]) -> tuple[Driver, ...]:
     """The drivers `names` asks for, each once, in the catalogue's order; raises UsageError on unknown ones."""
-    known = load_drivers()
+    known = load_drivers() | load_refused_drivers()
     unknown = sorted(set(names) - set(known))
     if unknown:
         raise UsageError(f"driver {unknown[0]}: not known here; known drivers are {', '.join(known)}")

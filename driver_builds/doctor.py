@@ -25,6 +25,7 @@ TOOLS = {
     "mmdebstrap": "mmdebstrap",
     "patch": "patch",
     "sed": "sed",
+    "setpriv": "util-linux",
     "strip": "binutils",
     "tar": "tar",
     "unshare": "util-linux",
@@ -76,6 +77,8 @@ def read_archive_findings() -> list[Finding]:
     except DriverBuildError as error:
         findings.append(Finding("mirror", False, str(error)))
     for distribution in load_distributions():
+        if distribution.family != "debian":
+            continue  # only where its archive was given; `build` then says what is missing
         there = Path(distribution.keyring).is_file()
         findings.append(
             Finding(f"keyring {distribution.name}", there, distribution.keyring, distribution.keyring_package)

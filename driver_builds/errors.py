@@ -8,6 +8,7 @@ The tree::
     ├── ConfigError             3  a data file of this package is refused
     ├── RefusedAsUnsafe         5  not what was pinned: another netmap tree, a changed byte in an archive
     ├── ModuleFileError         1  a file is not a kernel module that can be read
+    ├── DiskFullError           1  no space left where a build writes; nothing is recorded of it
     ├── ArtifactError           1  manifest and files of an artifacts directory disagree
     └── StageError              1  a stage of a build failed; names stage, subject, lines and log
 """
@@ -61,6 +62,13 @@ class RefusedAsUnsafe(DriverBuildError):  # noqa: N818 - says what happened; the
 
 class ModuleFileError(DriverBuildError):
     """A file is not a kernel module that can be read."""
+
+
+class DiskFullError(DriverBuildError):
+    """No space is left where a build writes.
+
+    Says nothing of the driver that happened to be compiled, so the whole build ends and nothing is recorded.
+    """
 
 
 class ArtifactError(DriverBuildError):

@@ -5,19 +5,26 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-_HEAD = re.compile(r"@@ -(?P<line>[0-9]+)(?:,(?P<old>[0-9]+))? \+[0-9]+(?:,(?P<new>[0-9]+))? @@")
+_HEAD = re.compile(r"@@ -(?P<line>[0-9]+)(?:,(?P<old>[0-9]+))? \+[0-9]+(?:,(?P<new>[0-9]+))? @@(?P<head>.*)")
+# A line that begins a definition at file level; a label is none.
+_DEFINITION = re.compile(r"[A-Za-z_](?!\w*:\s*$)")
+_NAME = re.compile(r"\b(\w+)\s*\(")
 # Lines like "}" or "return 0;" stand everywhere; they say nothing about a place.
 _SHORTEST_WORD_LINE = 12
 
 
 @dataclass(frozen=True, slots=True)
 class DiffHunk:
-    """One hunk: `old` are the lines it expects, `line` where it expects the first of them."""
+    """One hunk: `old` are the lines it expects, `line` where it expects the first of them.
+
+    `function` is the one its head names, in which it begins; None when it names none.
+    """
 
     file: str
     number: int
     line: int
     old: tuple[str, ...]
+    function: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +48,8 @@ def parse_hunks(patch: str) -> list[DiffHunk]:
         elif match := _HEAD.match(text):
             number += 1
             old = _take_old(lines, int(match["old"] or 1), int(match["new"] or 1))
-            hunks.append(DiffHunk(file, number, int(match["line"]), old))
+            name = _NAME.search(match["head"])
+            hunks.append(DiffHunk(file, number, int(match["line"]), old, name[1] if name else None))
     return hunks
 
 
@@ -82,6 +90,15 @@ def _count(wanted: Sequence[str], there: Sequence[str]) -> int:
     return sum(line in present for line in wanted)
 
 
+def find_function_before(source: str, line: int) -> str | None:
+    """The function whose definition is the last to begin before `line`; None when something else does."""
+    for text in reversed(source.splitlines()[: line - 1]):
+        if _DEFINITION.match(text):
+            name = _NAME.search(text)
+            return name[1] if name else None
+    return None
+
+
 def describe_rejected(hunk: DiffHunk, source: str | None) -> str:
     """One line for a person: file, hunk, and its place in today's source."""
     head = f"{hunk.file}: hunk {hunk.number} (line {hunk.line} there)"
@@ -91,4 +108,6 @@ def describe_rejected(hunk: DiffHunk, source: str | None) -> str:
     if place is None:
         return f"{head}: none of its lines is in this source"
     text = f"{head} belongs near line {place.line} here, {place.matching} of {place.wanted} lines found"
-    return text if place.missing is None else f"{text}; missing: {place.missing[:70]}"
+    if place.missing is None:
+        return f"{text}, with others between them"
+    return f"{text}; missing: {place.missing[:70]}"

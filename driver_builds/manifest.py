@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from driver_builds.errors import ArtifactError
 
 FILE_NAME = "manifest.json"
+# Debug information of NAME.ko is debug/NAME.ko.debug.
+DEBUG_FOLDER, DEBUG_SUFFIX = "debug", ".debug"
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
@@ -95,7 +97,7 @@ class Signature(_Record):
 
 
 class Module(_Record):
-    """One built module; `sha256` is that of the file as it is, signature included.
+    """One built module; `sha256` is that of the file, signature included, `debug_sha256` that of its debug file.
 
     `imports` counts the symbols whose versions were compared with the kernel's; `corrections` names the entries
     of `data/corrections.toml` it was built with.
@@ -112,6 +114,7 @@ class Module(_Record):
     corrections: list[str]
     baseline: Literal["built"] | None
     signature: Signature | None = None
+    debug_sha256: Sha256 | None = None
 
 
 class Refused(_Record):

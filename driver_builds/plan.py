@@ -10,6 +10,7 @@ from enum import StrEnum
 from driver_builds.adapt.catalogue import Rule
 from driver_builds.attempts import Attempt, plan_attempts, render_attempts
 from driver_builds.catalogue import Correction, Driver
+from driver_builds.compat import Compat, select_compat
 from driver_builds.distributions import KernelPackages
 from driver_builds.errors import StageError
 
@@ -18,11 +19,15 @@ RECIPE = 2
 
 NETMAP = "netmap"
 
+# What a driver's entry says to people, or to the order of attempts, decides nothing of how netmap is probed.
+_NOT_IN_KEYS = {"kinds", "adapted_first", "method", "why", "needs"}
+
 
 class Stage(StrEnum):
     """The stages of a build, in their order."""
 
     KEEP = "keep"
+    TOOLS = "tools"
     FETCH = "fetch"
     UNPACK = "unpack"
     PROBE = "probe"
@@ -70,15 +75,48 @@ class BuildInputs:
     drivers: tuple[Driver, ...]
     corrections: tuple[Correction, ...] = ()
     rules: tuple[Rule, ...] = ()
+    compat: tuple[Compat, ...] = ()
+    # Where it is compiled and with what, for the person who reads the plan; `compiler` is what decides.
+    builder: str = "host"
+    tools: str = "the compiler of this host"
+    # Modules keep none either way; with it, what was stripped is kept beside them.
+    debug_symbols: bool = False
 
     def get_attempts(self, driver: Driver) -> tuple[Attempt, ...]:
         """The ways `driver` is patched in, first choice first; raises StageError when there is none."""
+        missing = [name for name in driver.needs if name not in self.subsystems]
+        if missing:
+            raise StageError(
+                "patch", driver.name, f"it needs netmap's subsystem {missing[0]}, which was left out"
+            )
         rules = {rule.driver: rule for rule in self.rules}
         return plan_attempts(driver, self.patch_names, self.packages.kernel_version, rules)
 
+    def get_compat(self) -> tuple[Compat, ...]:
+        """The changes of kernel interfaces this kernel is looked at for; they matter to netmap and all drivers."""
+        return select_compat(self.compat, self.packages.kernel_version)
+
     def get_corrections(self, driver: str) -> tuple[str, ...]:
         """The names of the corrections `driver` is built with."""
-        return tuple(correction.name for correction in self.corrections if correction.driver == driver)
+        return tuple(correction.name for correction in self.find_corrections(driver))
+
+    def find_corrections(self, *subjects: str) -> Iterator[Correction]:
+        """The corrections for `subjects`; those of a patch only where it is the one that is tried."""
+        patches = {
+            attempt.name
+            for driver in self.drivers
+            if driver.name in subjects and driver.method == "in-tree"
+            for attempt in self._try_attempts(driver)
+        }
+        for correction in self.corrections:
+            if correction.driver in subjects and correction.patch in {None, *patches}:
+                yield correction
+
+    def _try_attempts(self, driver: Driver) -> tuple[Attempt, ...]:
+        try:
+            return self.get_attempts(driver)
+        except StageError:
+            return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,19 +151,18 @@ def build_key(inputs: BuildInputs, *subjects: str) -> str:
         "compiler": inputs.compiler,
         "netmap": inputs.netmap_sha256,
         "subsystems": list(inputs.subsystems),
-        "probed": [
-            driver.model_dump(mode="json", exclude={"kinds", "adapted_first"}) for driver in inputs.probed
-        ],
+        "probed": [driver.model_dump(mode="json", exclude=_NOT_IN_KEYS) for driver in inputs.probed],
         "attempts": [
             [driver.name, bool(driver.adapted_first)] for driver in inputs.drivers if driver.name in subjects
         ],
         "rules": [[rule.name, rule.sha256] for rule in inputs.rules if rule.driver in subjects],
         "corrections": [
             correction.model_dump(mode="json", exclude={"why"})
-            for correction in inputs.corrections
-            if correction.driver in subjects
+            for correction in inputs.find_corrections(*subjects)
         ],
+        "compat": [[entry.name, entry.sha256] for entry in inputs.get_compat()],
         "subjects": sorted(subjects),
+        **({"debug_symbols": True} if inputs.debug_symbols else {}),
     }
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
@@ -164,6 +201,7 @@ def _choose_patches(inputs: BuildInputs) -> tuple[dict[str, str], list[PlannedRe
 
 
 def _plan_sources(inputs: BuildInputs) -> Iterator[Step]:
+    yield Step(Stage.TOOLS, inputs.builder, inputs.tools)
     for package in inputs.packages.all:
         yield Step(Stage.FETCH, package.name, f"{package.version}, SHA-256 {package.sha256[:16]}")
     yield Step(
@@ -177,7 +215,8 @@ def _plan_module(inputs: BuildInputs, name: str, patch: str | None, cached: bool
         yield Step(Stage.REUSE, name, "built from the same inputs before")
         return
     if patch is None:
-        yield Step(Stage.PROBE, name, "compile probes of the kernel's interfaces, once per kernel")
+        compat = "".join(f"; looks whether the kernel has {entry.lacks}" for entry in inputs.get_compat())
+        yield Step(Stage.PROBE, name, f"compile probes of the kernel's interfaces, once per kernel{compat}")
     else:
         yield Step(Stage.BASELINE, name, "the unpatched driver compiles")
         yield Step(Stage.PATCH, name, patch)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from driver_builds.errors import DriverBuildError
+from driver_builds.errors import DiskFullError, DriverBuildError
 
 # What a build may see of the caller's environment. Not CC, CFLAGS, ARCH, KCFLAGS or MAKEFLAGS: they change
 # what is built without being among the inputs (`make lab` hands a MAKEFLAGS with its own job server down).
@@ -20,6 +20,13 @@ _KEPT = ("PATH", "HOME", "TMPDIR")
 
 # What runs now, in any thread: only the main thread hears of Ctrl-C.
 _running: set[subprocess.Popen[bytes]] = set()
+
+
+# Descriptors every program gets, see `held`.
+_held: set[int] = set()
+
+# strerror(ENOSPC), in English by the environment programs are run in.
+_DISK_FULL = "No space left on device"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +77,17 @@ def run(
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a", encoding="utf-8") as stream:
             stream.write(f"$ {' '.join(arguments)}\n{output}")
+    if process.returncode != 0 and _DISK_FULL in output:
+        raise DiskFullError(
+            describe_disk_full(next(line for line in output.splitlines() if _DISK_FULL in line))
+        )
     return Finished(process.returncode, output)
 
 
-def run_watched(arguments: Sequence[str], goes_on: Callable[[float], bool], *, every_s: float = 0.25) -> str:
-    """Runs a program until it ends or `goes_on(seconds so far)` says no, when it is killed; returns its output.
+def run_watched(
+    arguments: Sequence[str], goes_on: Callable[[float], bool], *, every_s: float = 0.25
+) -> Finished | None:
+    """Runs a program until it ends; None when `goes_on(seconds so far)` said no and it was killed.
 
     The output is taken at the end: for programs that write little, such as QEMU.
     """
@@ -83,10 +96,21 @@ def run_watched(arguments: Sequence[str], goes_on: Callable[[float], bool], *, e
     with stopped_on_error(process):
         while True:
             try:
-                return process.communicate(timeout=every_s)[0].decode("utf-8", "replace")
+                output = process.communicate(timeout=every_s)[0].decode("utf-8", "replace")
+                return Finished(process.returncode, output)
             except subprocess.TimeoutExpired:
                 if not goes_on(time.monotonic() - started):
                     _kill(process)
+                    process.communicate()
+                    return None
+
+
+def describe_disk_full(seen: str) -> str:
+    """What happened, and what to do."""
+    return (
+        f"{seen.strip()}; nothing half-written was left: make room (`driver-builds clean` shows what the cache "
+        "holds) and run it again"
+    )
 
 
 @contextlib.contextmanager
@@ -111,6 +135,19 @@ def stream_output(arguments: Sequence[str], *, environment: Mapping[str, str]) -
         raise DriverBuildError(f"{arguments[0]} failed with status {process.returncode}: {said}") from problem
     if problem is not None:
         raise problem
+
+
+@contextlib.contextmanager
+def held(descriptor: int) -> Iterator[None]:
+    """Every program run in this block gets the descriptor, so that a lock is held as long as one of them lives.
+
+    Where this process is killed, its compilers go on for a while; the next build must not write beside them.
+    """
+    _held.add(descriptor)
+    try:
+        yield
+    finally:
+        _held.discard(descriptor)
 
 
 @contextlib.contextmanager
@@ -157,7 +194,7 @@ def _start(
             stdout=subprocess.PIPE,
             stderr=stderr,
             start_new_session=True,
-            pass_fds=inherit,
+            pass_fds=(*inherit, *_held),
         )
     except FileNotFoundError as error:
         raise DriverBuildError(

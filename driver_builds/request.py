@@ -2,21 +2,24 @@
 """From what was asked for to a plan, and from the plan to finished artifacts."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from driver_builds import store
+from driver_builds import disk, store
 from driver_builds.adapt.catalogue import load_rules
+from driver_builds.builders import Builder
+from driver_builds.builders.choose import choose_builder
 from driver_builds.catalogue import (
     Correction,
+    Driver,
     load_corrections,
     load_drivers,
     load_netmap_pin,
     select_drivers,
 )
-from driver_builds.compiler import read_compiler
+from driver_builds.compat import load_compat
 from driver_builds.distributions import KernelPackages, apt, known
 from driver_builds.errors import UsageError
 from driver_builds.manifest import Manifest, load_manifest
@@ -24,7 +27,7 @@ from driver_builds.netmap_source import NetmapTree, load_netmap_tree
 from driver_builds.pipeline.chains import Report
 from driver_builds.pipeline.context import BuildContext
 from driver_builds.pipeline.run import apply_plan, work_folders
-from driver_builds.plan import NETMAP, BuildInputs, BuildPlan, Observed, build_key, plan_build
+from driver_builds.plan import NETMAP, BuildInputs, BuildPlan, Observed, Stage, build_key, plan_build
 from driver_builds.release import parse_release
 from driver_builds.tree_hash import hash_file
 from driver_builds.verify import find_artifact_problems
@@ -34,7 +37,10 @@ Waiting = Callable[[Path], None]
 
 @dataclass(frozen=True, slots=True)
 class BuildRequest:
-    """What the command line asks for; `artifacts` and `cache` are folders that need not exist."""
+    """What the command line asks for; `artifacts` and `cache` are folders that need not exist.
+
+    No `drivers`: all that the kernel contains.
+    """
 
     release: str
     drivers: tuple[str, ...]
@@ -44,15 +50,20 @@ class BuildRequest:
     jobs: int = 1
     accept_netmap_tree: bool = False
     rebuild: bool = False
+    keep_bytes: int | None = None
+    debug_symbols: bool = False
+    # Of netmap.ko; None: those of data/netmap.toml.
+    subsystems: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class BuildOutcome:
-    """What came out: `folder` holds the artifacts `manifest` describes."""
+    """What came out: `folder` holds the artifacts `manifest` describes; `removed` made room in the cache."""
 
     changed: bool
     folder: Path
     manifest: Manifest
+    removed: tuple[disk.Entry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,46 +75,76 @@ class Prepared:
     tree: NetmapTree
     folder: Path
     plan: BuildPlan
+    builder: Builder
 
 
 @contextmanager
 def prepared(request: BuildRequest, waiting: Waiting) -> Iterator[Prepared]:
-    """Reads what is there and plans; the artifacts directory is locked until the block is left."""
-    drivers = select_drivers(request.drivers)
-    release = parse_release(request.release)
+    """Reads what is there and plans; cache and artifacts directory are held until the block is left."""
     cache = _check_path(request.cache)
+    with disk.used(cache, waiting):
+        inputs, tree, builder = _read_inputs(request, cache)
+        folder = request.artifacts.absolute() / inputs.packages.release.text
+        with store.locked(folder, waiting=waiting):
+            store.restore_directory(folder)
+            observed = Observed() if request.rebuild else _observe(inputs, folder, cache)
+            yield Prepared(request, inputs, tree, folder, plan_build(inputs, observed), builder)
+
+
+def _read_inputs(request: BuildRequest, cache: Path) -> tuple[BuildInputs, NetmapTree, Builder]:
+    select_drivers(request.drivers or list(load_drivers()))
+    release = parse_release(request.release)
     pin = load_netmap_pin()
     tree = load_netmap_tree(request.netmap_source, cache, pin, accept=request.accept_netmap_tree)
     packages = known.read_kernel_packages(release, cache)
+    builder = choose_builder(packages, cache, [tree.path])
     inputs = BuildInputs(
         packages=packages,
-        compiler=read_compiler(packages.compiler),
+        compiler=builder.read_compiler(),
         netmap_sha256=tree.sha256,
-        subsystems=tuple(pin.subsystems),
+        subsystems=request.subsystems or tuple(pin.subsystems),
         patch_names=tree.read_patch_names(),
         probed=tuple(load_drivers().values()),
-        drivers=drivers,
+        drivers=_select_drivers(request.drivers, packages),
         corrections=_find_corrections(tree),
         rules=tuple(load_rules().values()),
+        compat=load_compat(),
+        builder=builder.name,
+        tools=builder.describe(),
+        debug_symbols=request.debug_symbols,
     )
-    folder = request.artifacts.absolute() / release.text
-    with store.locked(folder, waiting=waiting):
-        store.restore_directory(folder)
-        observed = Observed() if request.rebuild else _observe(inputs, folder, cache)
-        yield Prepared(request, inputs, tree, folder, plan_build(inputs, observed))
+    return inputs, tree, builder
+
+
+def _select_drivers(names: Sequence[str], packages: KernelPackages) -> tuple[Driver, ...]:
+    return select_drivers(names or [name for name in load_drivers() if name not in packages.absent])
 
 
 def build(request: BuildRequest, report: Report, waiting: Waiting) -> BuildOutcome:
-    """Builds what `request` asks for; drivers that failed are in the outcome's `manifest.refused`."""
+    """Builds what `request` asks for; drivers that failed are in the outcome's `manifest.refused`.
+
+    The cache is brought back under its bound afterwards, unless another build works in it.
+    """
+    cache = _check_path(request.cache)
     with prepared(request, waiting) as ready:
-        cache = _check_path(request.cache)
-        _check_cached_packages(ready.inputs.packages, cache)
-        if not ready.plan.changes:
-            return BuildOutcome(False, ready.folder, load_manifest(ready.folder))
-        with work_folders(cache, ready.plan.release, waiting) as (work, logs):
-            context = BuildContext(ready.inputs, ready.tree, cache, ready.folder, work, logs, request.jobs)
-            apply_plan(ready.plan, context, report)
-        return BuildOutcome(context.changed, ready.folder, load_manifest(ready.folder))
+        changed = _build(ready, cache, report, waiting)
+        outcome = BuildOutcome(changed, ready.folder, load_manifest(ready.folder))
+    grown = any(step.stage is Stage.BUILD for step in ready.plan.steps)
+    if request.keep_bytes is None or not grown:
+        return outcome
+    return replace(outcome, removed=tuple(disk.trim(cache, request.keep_bytes)))
+
+
+def _build(ready: Prepared, cache: Path, report: Report, waiting: Waiting) -> bool:
+    """Whether the artifacts directory is another one now."""
+    _check_cached_packages(ready.inputs.packages, cache)
+    if not ready.plan.changes:
+        return False
+    with work_folders(cache, ready.plan.release, waiting) as (work, logs):
+        jobs = ready.request.jobs
+        context = BuildContext(ready.inputs, ready.tree, cache, ready.folder, work, logs, jobs, ready.builder)
+        apply_plan(ready.plan, context, report)
+    return context.changed
 
 
 def _find_corrections(tree: NetmapTree) -> tuple[Correction, ...]:

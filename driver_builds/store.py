@@ -16,10 +16,11 @@ _RENAME_EXCHANGE = 2  # renameat2(2)
 
 
 @contextlib.contextmanager
-def locked(target: Path, *, waiting: Callable[[Path], None] | None = None) -> Iterator[None]:
+def locked(target: Path, *, waiting: Callable[[Path], None] | None = None) -> Iterator[int]:
     """Holds the lock of `target` (`.NAME.lock` beside it); calls `waiting` first when another process has it.
 
-    The kernel lets go of the lock when its holder dies, so a killed build never blocks the next one.
+    The kernel lets go of the lock when its holder dies, so a killed build never blocks the next one; who inherits
+    the descriptor, which is given, is a holder too.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     path = target.parent / f".{target.name}.lock"
@@ -31,7 +32,7 @@ def locked(target: Path, *, waiting: Callable[[Path], None] | None = None) -> It
             if waiting is not None:
                 waiting(target)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 

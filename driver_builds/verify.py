@@ -4,9 +4,9 @@
 from pathlib import Path
 
 from driver_builds.errors import ArtifactError, ModuleFileError
-from driver_builds.manifest import Manifest, Module, load_manifest
+from driver_builds.manifest import DEBUG_FOLDER, DEBUG_SUFFIX, Manifest, Module, load_manifest
 from driver_builds.modinfo import load_module_info
-from driver_builds.signature import split_module
+from driver_builds.signature import Certificate, is_signed_by, split_module
 from driver_builds.tree_hash import hash_file
 
 
@@ -44,6 +44,9 @@ def _find_module_problems(folder: Path, manifest: Manifest, module: Module) -> l
         return [str(error)]
     if problem := _find_signature_problem(file, module):
         return [problem]
+    debug = folder / DEBUG_FOLDER / f"{module.file}{DEBUG_SUFFIX}"
+    if module.debug_sha256 and (not debug.is_file() or hash_file(debug) != module.debug_sha256):
+        return [f"{debug}: is not the file the manifest lists; build this kernel's drivers again"]
     seen = (info.name, info.vermagic, list(info.depends))
     wanted = (module.name, module.vermagic, module.depends)
     if seen != wanted:
@@ -62,3 +65,15 @@ def _find_signature_problem(file: Path, module: Module) -> str | None:
         seen, wanted = ("a", "none") if signed else ("no", "one")
         return f"{file}: carries {seen} signature, the manifest says {wanted}; sign or build again"
     return None
+
+
+def find_signature_problems(folder: Path, certificate: Certificate) -> list[str]:
+    """One line for each module that the key of `certificate` did not sign; raises ArtifactError without a manifest."""
+    problems = []
+    for module in load_manifest(folder).modules:
+        file = folder / module.file
+        if not file.is_file() or not is_signed_by(split_module(file.read_bytes()), certificate):
+            problems.append(
+                f"{file}: not signed by {certificate.signer}; run driver-builds sign with its key"
+            )
+    return problems

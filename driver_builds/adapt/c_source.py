@@ -66,6 +66,39 @@ def find_statements(code: str, body: Span) -> list[Span]:
     return list(_walk(code, body))
 
 
+def find_first_place(text: str, code: str, body: Span) -> int:
+    """The start of the first line of statements in a body: behind its declarations, outside #if."""
+    last = body.start
+    first = None
+    for span in find_statements(code, body):
+        if not is_declaration(code, span):
+            first = span.start
+            break
+        last = span.end
+    if first is None:
+        raise StructureError("the function has no statement")
+    for match in re.compile(r"\n[ \t]*(?=[^\s])").finditer(text, last, first + 1):
+        if find_directive_depth(text, body.start, match.end()) == 0:
+            return match.end()
+    return first
+
+
+def find_directive_depth(text: str, start: int, end: int) -> int:
+    """How many #if between two places are still open at the second."""
+    found = re.compile(r"(?m)^[ \t]*#[ \t]*(if|endif)").findall(text, start, end)
+    return found.count("if") - found.count("endif")
+
+
+def find_includes(text: str, code: str) -> int:
+    """The end of the last #include before the first function or structure, outside #if."""
+    brace = code.find("{")
+    lines = re.compile(r"(?m)^#[ \t]*include\b[^\n]*").finditer(text, 0, brace if brace >= 0 else len(text))
+    ends = [match.end() for match in lines if find_directive_depth(text, 0, match.start()) == 0]
+    if not ends:
+        raise StructureError("the file includes nothing")
+    return ends[-1]
+
+
 def is_declaration(code: str, statement: Span) -> bool:
     text = code[statement.start : statement.end]
     if _FLOW.match(text):

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from driver_builds.errors import ConfigError
 
-Where = Literal["after", "start", "success", "condition"]
+Where = Literal["after", "before", "start", "success", "condition", "includes"]
 
 
 class _Strict(BaseModel):
@@ -26,19 +26,21 @@ class Hook(_Strict):
     struct: str | None = None
     function: str | None = None
     where: Where
-    call: str | None = None
+    statement: str | None = None
     condition: str | None = None
     insert: str
 
     @model_validator(mode="after")
     def _check_place(self) -> "Hook":
-        given = (self.struct is not None, self.function is not None)
-        if given not in {(True, False), (False, True)}:
+        if self.struct is not None and self.function is not None:
             raise ValueError("give struct or function, one of them")
         if self.struct is not None and self.where != "after":
             raise ValueError("a struct has only the place `after`")
-        if (self.call is not None) != (self.where == "after" and self.function is not None):
-            raise ValueError("`call` belongs to `where = after` in a function, and must be there")
+        if self.function is None and self.where in {"start", "success", "condition", "before"}:
+            raise ValueError(f"`{self.where}` is a place in a function")
+        by_statement = self.where in {"after", "before"} and self.struct is None
+        if (self.statement is not None) != by_statement:
+            raise ValueError("`statement` belongs to `after` and `before`, and must be there")
         if (self.condition is not None) != (self.where == "condition"):
             raise ValueError("`condition` belongs to `where = condition`, and must be there")
         return self

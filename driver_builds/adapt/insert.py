@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from driver_builds.adapt.c_source import (
     Span,
     StructureError,
+    find_directive_depth,
+    find_first_place,
     find_function,
+    find_includes,
     find_statements,
     find_struct,
     get_only,
     hide,
-    is_declaration,
 )
 from driver_builds.adapt.catalogue import Hook, Rule
 
@@ -65,35 +67,48 @@ def find_change(text: str, hook: Hook) -> Change:
     code = hide(text)
     if hook.struct is not None:
         end = find_struct(code, hook.struct).end
-        return Change(Span(end, end), f"\n\n{_mark(hook)}{hook.insert.strip(chr(10))}")
-    body = find_function(code, str(hook.function))
+        return Change(Span(end, end), f"\n\n{_indent('', hook)}")
+    if hook.where == "includes":
+        end = find_includes(text, code)
+        return Change(Span(end, end), f"\n\n{_indent('', hook)}")
+    body = Span(0, len(code)) if hook.function is None else find_function(code, hook.function)
+    change = _find_in_function(text, code, body, hook)
+    if find_directive_depth(text, body.start, change.span.start) != 0:
+        raise StructureError(f"the place is between #if and #endif of {hook.function or 'the file'}")
+    return change
+
+
+def _find_in_function(text: str, code: str, body: Span, hook: Hook) -> Change:
     match hook.where:
         case "start":
-            return _build_line(text, _find_first_statement(code, body), hook)
-        case "after":
-            return _find_after_call(text, code, body, hook)
+            return _build_line(text, find_first_place(text, code, body), hook)
+        case "before":
+            return _build_line(text, _find_statement(code, body, hook).start, hook)
         case "condition":
             return _find_condition(code, body, hook)
         case "success":
             return _find_success(text, code, body, hook)
+        case _:
+            return _find_after(text, code, body, hook)
 
 
-def _find_first_statement(code: str, body: Span) -> int:
-    statements = [span for span in find_statements(code, body) if not is_declaration(code, span)]
-    if not statements:
-        raise StructureError("the function has no statement")
-    return statements[0].start
+def _find_statement(code: str, body: Span, hook: Hook) -> Span:
+    """The statement that begins with the hook's tokens; at file level, the one that starts a line."""
+    words = re.findall(r"\w+|[^\w\s]", str(hook.statement))
+    pattern = re.compile(r"\s*".join(map(re.escape, words)) + (r"\b" if words[-1][-1].isalnum() else ""))
+    what = f"a statement {hook.statement} in {hook.function or 'the file'}"
+    if hook.function is None:
+        match = get_only(list(re.finditer(rf"(?m)^{pattern.pattern}", code)), what)
+        return Span(match.start(), code.index(";", match.end()) + 1)
+    return get_only([span for span in find_statements(code, body) if pattern.match(code, span.start)], what)
 
 
-def _find_after_call(text: str, code: str, body: Span, hook: Hook) -> Change:
-    # Only a statement that is this call and nothing more: `if (call())` is another place.
-    pattern = re.compile(rf"{re.escape(str(hook.call))}\s*\(")
-    found = [span for span in find_statements(code, body) if pattern.match(code, span.start)]
-    span = get_only(found, f"a statement {hook.call}(...); in {hook.function}")
+def _find_after(text: str, code: str, body: Span, hook: Hook) -> Change:
+    span = _find_statement(code, body, hook)
     end = code.find("\n", span.end)
     if end < 0 or code[span.end : end].strip():
         end = span.end
-    return Change(Span(end, end), f"\n{_indent(text, span.start, hook)}")
+    return Change(Span(end, end), f"\n{_indent(_get_lead(text, span.start), hook)}")
 
 
 def _find_condition(code: str, body: Span, hook: Hook) -> Change:
@@ -130,20 +145,21 @@ def _find_success(text: str, code: str, body: Span, hook: Hook) -> Change:
 
 
 def _build_line(text: str, position: int, hook: Hook) -> Change:
-    return Change(
-        Span(position, position), f"{_indent(text, position, hook).lstrip()}\n{_get_lead(text, position)}"
-    )
-
-
-def _indent(text: str, position: int, hook: Hook) -> str:
     lead = _get_lead(text, position)
+    return Change(Span(position, position), f"{_indent(lead, hook).lstrip()}\n{lead}")
+
+
+def _indent(lead: str, hook: Hook) -> str:
     lines = (_mark(hook) + hook.insert.strip("\n")).splitlines()
-    return "\n".join(lead + line if line else "" for line in lines)
+    return "\n".join(lead + line if line and not line.startswith("#") else line for line in lines)
 
 
 def _get_lead(text: str, position: int) -> str:
+    """The blanks before the place in its line; those of the next line that has any for an empty one."""
     line = text.rfind("\n", 0, position) + 1
-    return text[line:position] if not text[line:position].strip() else "\t"
+    if text[line:position].strip():
+        return ""
+    return text[line:position]
 
 
 def _mark(hook: Hook) -> str:

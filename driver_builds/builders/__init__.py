@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from driver_builds import process
+from driver_builds.compiler import read_compiler
 
 
 class Builder(Protocol):
@@ -17,6 +18,15 @@ class Builder(Protocol):
     @property
     def name(self) -> str:
         """What the manifest and messages call it: "host", "chroot debian 13"."""
+
+    def describe(self) -> str:
+        """What a plan says of it."""
+
+    def read_compiler(self) -> str:
+        """The version line of the kernel's compiler as it is there, "gcc-12 (Debian 12.2.0-14) 12.2.0"."""
+
+    def prepare(self) -> None:
+        """Makes it ready to run; the first time that can take a minute."""
 
     def run(
         self,
@@ -34,6 +44,20 @@ class HostBuilder:
     """This host's own tools."""
 
     name = "host"
+
+    def __init__(self, compiler: str = "gcc") -> None:
+        self.compiler = compiler
+
+    def describe(self) -> str:
+        """The compiler this host has."""
+        return f"{self.read_compiler()} of this host"
+
+    def read_compiler(self) -> str:
+        """The version line of this host's compiler."""
+        return read_compiler(self.compiler)
+
+    def prepare(self) -> None:
+        """Nothing to do."""
 
     def run(
         self,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Printing: progress and errors for a person on stderr, results on stdout, JSON when asked for."""
 
+import errno
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,8 +10,9 @@ from typing import Any
 
 import typer
 
-from driver_builds.errors import DriverBuildError, ExitCode
+from driver_builds.errors import DiskFullError, DriverBuildError, ExitCode
 from driver_builds.plan import Step
+from driver_builds.process import describe_disk_full
 
 
 def print_result(text: str) -> None:
@@ -47,11 +49,20 @@ def errors_reported(as_json: bool) -> Iterator[None]:
     try:
         yield
     except DriverBuildError as error:
-        if as_json:
-            print_json({"error": error.describe()})
-        else:
-            typer.echo(f"driver-builds: {error}", err=True)
-        raise typer.Exit(int(error.exit_code)) from error
+        raise _print_error(error, as_json) from error
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        full = DiskFullError(describe_disk_full(str(error)))
+        raise _print_error(full, as_json) from error
     except KeyboardInterrupt as error:
         typer.echo("driver-builds: interrupted; nothing was written", err=True)
         raise typer.Exit(int(ExitCode.INTERRUPTED)) from error
+
+
+def _print_error(error: DriverBuildError, as_json: bool) -> typer.Exit:
+    if as_json:
+        print_json({"error": error.describe()})
+    else:
+        typer.echo(f"driver-builds: {error}", err=True)
+    return typer.Exit(int(error.exit_code))

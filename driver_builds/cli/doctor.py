@@ -7,13 +7,25 @@ from typing import Annotated
 import typer
 
 from driver_builds.cli import console, options
+from driver_builds.distributions import known
+from driver_builds.distributions.releases import read_host_name
 from driver_builds.doctor import read_findings, render_apt_line
 from driver_builds.errors import ExitCode
+
+
+def find_host_compilers() -> list[str]:
+    """The compilers of the kernels of this host's own release; other kernels get theirs in a chroot."""
+    host = read_host_name()
+    return sorted({one.compiler for one in known.load_known_kernels().values() if one.distribution == host})
+
 
 Compilers = Annotated[
     list[str],
     typer.Option(
-        "--compiler", help="A kernel's compiler.", default_factory=lambda: ["gcc-12"], show_default="gcc-12"
+        "--compiler",
+        help="A kernel's compiler.",
+        default_factory=find_host_compilers,
+        show_default="those of the kernels of this host's release",
     ),
 ]
 

@@ -7,13 +7,18 @@ from types import FrameType
 import typer
 
 from driver_builds.cli.build import build
+from driver_builds.cli.check import check
+from driver_builds.cli.clean import clean
 from driver_builds.cli.doctor import doctor
+from driver_builds.cli.fetch import fetch
 from driver_builds.cli.inspect import inspect
 from driver_builds.cli.matrix import matrix
 from driver_builds.cli.package import package
 from driver_builds.cli.plan import plan
 from driver_builds.cli.publish import publish
+from driver_builds.cli.refresh import refresh
 from driver_builds.cli.sign import sign
+from driver_builds.cli.targets import targets
 from driver_builds.cli.test import run_tests
 from driver_builds.cli.verify import verify
 
@@ -24,7 +29,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (build, plan, inspect, matrix, package, sign, publish, verify, doctor):
+for command in (
+    targets,
+    plan,
+    fetch,
+    build,
+    inspect,
+    matrix,
+    package,
+    sign,
+    publish,
+    check,
+    verify,
+    doctor,
+    clean,
+    refresh,
+):
     app.command()(command)
 app.command("test")(run_tests)
 

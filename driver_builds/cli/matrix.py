@@ -9,11 +9,13 @@ import typer
 from driver_builds import request, store
 from driver_builds.catalogue import load_drivers, load_netmap_pin, select_drivers
 from driver_builds.cli import console, options
+from driver_builds.cli.sizes import parse_size
 from driver_builds.distributions import KernelPackages, known
 from driver_builds.errors import ExitCode, UsageError
 from driver_builds.matrix import choose, records, render
 from driver_builds.matrix.cells import Matrix, build_row
 from driver_builds.matrix.run import Progress, Reports, run_matrix
+from driver_builds.plan import NETMAP
 from driver_builds.release import parse_release
 
 Kernels = Annotated[
@@ -54,6 +56,7 @@ def matrix(
     artifacts: options.Artifacts = Path("artifacts"),
     html: Html = None,
     output: Output = None,
+    keep_bytes: options.KeepBytes = options.KEEP_BYTES,
     json: options.Json = False,
 ) -> None:
     """Print what is known of each kernel and driver: tested, loaded, absent, refused and why, or not run.
@@ -66,12 +69,20 @@ def matrix(
         releases = [parse_release(text).text for text in kernel] or _choose_releases(catalogue, cache, run)
         names = [one.name for one in select_drivers(driver or list(load_drivers()))]
         if run:
+            bound = parse_size(keep_bytes)
             asked = request.BuildRequest(
-                "", tuple(names), netmap_source, artifacts, cache, jobs, accept_netmap_tree
+                "",
+                tuple(names),
+                netmap_source,
+                artifacts,
+                cache,
+                jobs,
+                accept_netmap_tree,
+                keep_bytes=bound,
             )
             reports = Reports(console.print_step, _report_guest, console.print_waiting, _report_kernel)
             run_matrix(releases, asked, reports)
-        table = _build_matrix(releases, names, cache.absolute(), catalogue)
+        table = _build_matrix(releases, [NETMAP, *names], cache.absolute(), catalogue)
         _write_pages(table, html, output)
         console.print_result(render.render_json(table).rstrip() if json else render.render_text(table))
         if table.failed:

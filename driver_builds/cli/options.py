@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from driver_builds.distributions.mirrors import VARIABLE, parse_mirror
+
 
 def get_default_cache() -> Path:
     """studio-bypass/driver-builds in $XDG_CACHE_HOME, or else in ~/.cache (XDG Base Directory Specification)."""
@@ -16,11 +18,28 @@ def get_default_cache() -> Path:
     )
 
 
-Kernel = Annotated[
-    str, typer.Option("--kernel", metavar="RELEASE", help="Kernel release, as `uname -r` prints it.")
+def use_mirror(mirror: str | None) -> None:
+    """Lets --mirror decide over the environment, for this process and all it starts."""
+    if mirror is not None:
+        parse_mirror(mirror)
+        os.environ[VARIABLE] = mirror
+
+
+Kernels = Annotated[
+    list[str],
+    typer.Option(
+        "--kernel", metavar="RELEASE", help="Kernel release, as `uname -r` prints it; once for each kernel."
+    ),
 ]
 Drivers = Annotated[
-    list[str], typer.Option("--driver", metavar="NAME", help="Driver to build; give it once for each.")
+    list[str],
+    typer.Option(
+        "--driver",
+        metavar="NAME",
+        help="Driver to build; once for each. Without it: all that the kernel contains.",
+        default_factory=list,
+        show_default=False,
+    ),
 ]
 NetmapSource = Annotated[
     str | None,
@@ -49,6 +68,15 @@ Cache = Annotated[
         show_default="~/.cache/studio-bypass/driver-builds",
     ),
 ]
+Mirror = Annotated[
+    str | None,
+    typer.Option(
+        "--mirror",
+        metavar="URL[,SECURITY_URL]",
+        help="Debian's archive (and its security archive), instead of those of this host's apt; also "
+        "DRIVER_BUILDS_MIRROR.",
+    ),
+]
 Jobs = Annotated[
     int,
     typer.Option(
@@ -62,4 +90,30 @@ Jobs = Annotated[
 Rebuild = Annotated[
     bool, typer.Option("--rebuild", help="Compile again even what was built from the same inputs.")
 ]
+DebugSymbols = Annotated[
+    bool, typer.Option("--debug-symbols", help="Keep debug information too, in DIR/RELEASE/debug.")
+]
+With = Annotated[
+    list[str],
+    typer.Option(
+        "--with", metavar="SUBSYSTEM", help="Compile this subsystem into netmap.ko too.", default_factory=list
+    ),
+]
+Without = Annotated[
+    list[str],
+    typer.Option(
+        "--without", metavar="SUBSYSTEM", help="Leave this subsystem out of it.", default_factory=list
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+KeepBytes = Annotated[
+    str,
+    typer.Option(
+        "--keep-bytes",
+        envvar="DRIVER_BUILDS_KEEP_BYTES",
+        metavar="SIZE",
+        help="Bring the cache under SIZE afterwards, what was used longest ago first.",
+    ),
+]
+# Every kernel of Debian 11 to 13 with its image and two chroots fits.
+KEEP_BYTES = "20G"

@@ -39,7 +39,9 @@ def run_tests(
     """
     with console.errors_reported(json):
         tested = [
-            gather_evidence(folder, cache.absolute(), again=again, report=_report)
+            gather_evidence(
+                folder, cache.absolute(), again=again, report=_report, waiting=console.print_waiting
+            )
             for folder in _find_folders(kernel, artifacts)
         ]
         failed = any(result.evidence == "failed" for one in tested for result in one.results)

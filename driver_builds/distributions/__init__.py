@@ -37,9 +37,11 @@ class Package:
 class KernelPackages:
     """The packages one kernel's modules are built from; all of one source version.
 
-    `compiler` is the program's name, `compiler_record` the kernel's own CONFIG_CC_VERSION_TEXT. `images` are what a
-    guest needs to boot this kernel (kernel and its stock modules); nothing is built from them. `rt_patches` holds the
-    PREEMPT_RT patch set, where this kernel was built with one and the source package is without it.
+    `kbuild` is None where the headers have Kbuild's programs in them. `compiler` is the program's name,
+    `compiler_record` the kernel's own CONFIG_CC_VERSION_TEXT. `images` are what a guest needs to boot this kernel
+    (kernel and its stock modules); nothing is built from them. `rt_patches` holds the PREEMPT_RT patch set, where this
+    kernel was built with one and the source package is without it. `absent` are the drivers of data/drivers.toml it
+    does not build as modules, as far as its configuration was looked at.
     """
 
     release: KernelRelease
@@ -47,11 +49,12 @@ class KernelPackages:
     compiler: str
     headers: Package
     common: Package
-    kbuild: Package
+    kbuild: Package | None
     source: Package
     images: tuple[Package, ...] = ()
     compiler_record: str = ""
     rt_patches: Package | None = None
+    absent: tuple[str, ...] = ()
 
     @property
     def kernel_version(self) -> tuple[int, int, int]:
@@ -67,12 +70,12 @@ class KernelPackages:
     def all(self) -> tuple[Package, ...]:
         """What a build needs; `images` apart."""
         rt_patches = () if self.rt_patches is None else (self.rt_patches,)
-        return self.headers, self.common, self.kbuild, self.source, *rt_patches
+        return *self.build_packages, self.source, *rt_patches
 
     @property
     def build_packages(self) -> tuple[Package, ...]:
         """What the build folder needs; the sources apart."""
-        return self.headers, self.common, self.kbuild
+        return self.headers, self.common, *(() if self.kbuild is None else (self.kbuild,))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from driver_builds import process, store
 from driver_builds.distributions import Package, mirrors
+from driver_builds.distributions.releases import get_family
 from driver_builds.errors import RefusedAsUnsafe, StageError
 from driver_builds.tree_hash import hash_file
 
@@ -120,7 +121,7 @@ def _download(package: Package, partial: Path, path: Path) -> None:
     # apt would only link to a file: address; copy: takes the same path.
     url = re.sub(r"^file:", "copy:", mirrors.describe_url(package))
     if url.startswith("<"):
-        mirrors.read_mirrors()
+        mirrors.read_mirrors(get_family(package.suite))
     if partial.exists() and partial.stat().st_size >= package.size_bytes:
         partial.unlink()  # whole, and yet it was not accepted
     # As root apt fetches as user _apt, who may not write here; the bytes are checked all the same.

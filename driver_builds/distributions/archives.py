@@ -22,7 +22,9 @@ INDEX = "kernels.deb822"
 _TRANSPORT = re.compile(r"Acquire::(?:http|https|ftp|Retries|Check-Valid-Until|Check-Date|ForceIPv[46])\b.*")
 # Fields that say what a kernel's package is; the index of a whole suite is three hundred times as long.
 _KEPT = ("Package", "Source", "Version", "Architecture", "Depends", "Filename", "Size", "SHA256")
-_NAME = re.compile(r"linux-(?:headers|kbuild|source|image|binary|modules|base)-[0-9].*")
+_NAME = re.compile(
+    r"linux-(?:hwe-[0-9.]+-)?(?:headers|kbuild|source|image|binary|modules|modules-extra|base)-[0-9].*"
+)
 _SOURCE_NAME = re.compile(r"linux(?:-[0-9.]+)?")
 
 
@@ -31,13 +33,18 @@ def parse_transport_settings(text: str) -> list[str]:
     return [line for line in text.splitlines() if _TRANSPORT.fullmatch(line)]
 
 
-def render_sources(distribution: Distribution, where: Mirrors, suites: Sequence[str] = ()) -> str:
+def render_sources(
+    distribution: Distribution,
+    where: Mirrors,
+    suites: Sequence[str] = (),
+    kinds: Sequence[str] = ("deb", "deb-src"),
+) -> str:
     """One-line source entries for `suites`, or for all of the release, signed by its keyring and no other."""
     options = f"[arch=amd64 signed-by={distribution.keyring}]"
     lines = [
         f"{kind} {options} {where.get_address(suite)} {suite} main"
         for suite in suites or distribution.suites
-        for kind in ("deb", "deb-src")
+        for kind in kinds
     ]
     return "\n".join(lines) + "\n"
 
@@ -90,12 +97,16 @@ def _update(distribution: Distribution, folder: Path) -> None:
         (folder / part).mkdir(parents=True, exist_ok=True)
     (folder / "status").touch()
     transport = parse_transport_settings(_run("apt-config", "dump").output)
-    (folder / "sources.list").write_text(render_sources(distribution, mirrors.read_mirrors()), "utf-8")
+    (folder / "sources.list").write_text(
+        render_sources(distribution, mirrors.read_mirrors(distribution.family)), "utf-8"
+    )
     (folder / "apt.conf").write_text(render_configuration(folder, transport), "utf-8")
     done = _run("apt-get", "-q", "update", folder=folder)
     if done.status != 0:
         lines = [line for line in done.output.splitlines() if line.startswith(("E:", "W:", "Err:"))]
-        reason = f"its package index could not be fetched from {mirrors.read_mirrors().main}"
+        reason = (
+            f"its package index could not be fetched from {mirrors.read_mirrors(distribution.family).main}"
+        )
         raise StageError("resolve", distribution.name, reason, lines[-10:])
     fresh = folder / f".{INDEX}.new"
     fresh.write_text(_read_kernels(folder), "utf-8")

@@ -70,7 +70,7 @@ def describe_missing(release: KernelRelease, known: Sequence[KernelRelease], whe
         return reason + f"it has no {release.flavour} kernel at all"
     return (
         reason
-        + f"it has {', '.join(same)}; choose one of them, or have the index fetched again with --refresh"
+        + f"it has {', '.join(same)}; choose one of them, or fetch the index anew: `driver-builds fetch --refresh`"
     )
 
 

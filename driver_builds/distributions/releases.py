@@ -29,6 +29,7 @@ class Distribution(_Strict):
     keyring: str
     keyring_package: str
     kernels: tuple[str, ...]
+    flavours: tuple[str, ...]
     tools: tuple[str, ...]
 
     @property
@@ -38,7 +39,8 @@ class Distribution(_Strict):
 
     def has_kernel(self, release: KernelRelease) -> bool:
         """Whether this release writes its kernels' names like that."""
-        return any(re.fullmatch(pattern, release.base) for pattern in self.kernels)
+        named = any(re.fullmatch(pattern, release.base) for pattern in self.kernels)
+        return named and release.flavour in self.flavours
 
 
 class _File(_Strict):
@@ -62,6 +64,11 @@ def get_distribution(name: str) -> Distribution:
             return distribution
     known = ", ".join(distribution.name for distribution in load_distributions())
     raise ConfigError(f"driver_builds/data/{_FILE}: no distribution {name}; it has {known}")
+
+
+def get_family(suite: str) -> str:
+    """The family of the distribution that has `suite`; "debian" for one no release has."""
+    return next((one.family for one in load_distributions() if suite in one.suites), "debian")
 
 
 def find_distributions(release: KernelRelease) -> tuple[Distribution, ...]:

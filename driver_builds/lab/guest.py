@@ -11,8 +11,8 @@ from driver_builds import process
 from driver_builds.lab import hardware
 
 LIMIT_S = 600.0
-# A guest that says nothing for so long, on however busy a machine, hangs.
-_SILENCE_S = 180.0
+# A test that takes no step for so long, on however busy a machine, hangs; the kernel may well go on complaining.
+_SILENCE_S = 240.0
 _KVM_TRIAL_S = 30.0
 # Without an initramfs a kernel gets as far as looking for its root file system.
 _READY = "Unable to mount root fs"
@@ -33,16 +33,26 @@ class Cable:
     prefix: str
 
 
-def boot(kernel: Path, initramfs: Path, cables: Sequence[Cable], serial: Path) -> tuple[str, str]:
-    """Boots to power-off; the serial log, and what ran the guest: "kvm" or "tcg".
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A guest that has ended: its serial log, what ran it ("kvm", "tcg"), QEMU's own trouble or ""."""
 
-    A guest that hangs is stopped; its log then ends where it hung.
-    """
+    serial: str
+    accelerator: str
+    trouble: str
+
+
+def boot(kernel: Path, initramfs: Path, cables: Sequence[Cable], serial: Path) -> Ran:
+    """Boots to power-off. A guest that hangs is stopped; its log then ends where it hung."""
     accelerator = choose_accelerator(kernel)
     command = render_command(accelerator, kernel, initramfs, cables, serial)
+    serial.unlink(missing_ok=True)
     seen = _Growth(serial)
-    process.run_watched(command, lambda elapsed_s: elapsed_s < LIMIT_S and seen.goes_on(elapsed_s))
-    return _read(serial), accelerator
+    done = process.run_watched(command, lambda elapsed_s: elapsed_s < LIMIT_S and seen.goes_on(elapsed_s))
+    trouble = ""
+    if done is not None and done.status != 0:
+        trouble = f"QEMU ended with status {done.status}: {done.output.strip()[-300:]}"
+    return Ran(_read(serial), accelerator, trouble)
 
 
 def render_command(
@@ -80,17 +90,17 @@ def choose_accelerator(kernel: Path) -> str:
 
 
 class _Growth:
-    """Whether a guest still says something."""
+    """Whether the test in the guest still takes steps."""
 
     def __init__(self, serial: Path) -> None:
         self._serial = serial
-        self._bytes = 0
+        self._steps = 0
         self._since_s = 0.0
 
     def goes_on(self, elapsed_s: float) -> bool:
-        size = self._serial.stat().st_size if self._serial.exists() else 0
-        if size != self._bytes:
-            self._bytes, self._since_s = size, elapsed_s
+        steps = _read(self._serial).count("driver-builds|")
+        if steps != self._steps:
+            self._steps, self._since_s = steps, elapsed_s
         return elapsed_s - self._since_s < _SILENCE_S
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from driver_builds import process
+from driver_builds import disk, process, store
 from driver_builds.distributions import apt
 from driver_builds.errors import ArtifactError, DriverBuildError, StageError
 from driver_builds.lab import guest, hardware, image, results, scenario
@@ -43,30 +43,43 @@ class _Bench:
     needed: Mapping[str, Sequence[str]]
     tools: Mapping[str, bytes]
     folder: Path
-    serial: Path
+    logs: Path
 
 
-def gather_evidence(folder: Path, cache: Path, *, again: bool, report: Report) -> Tested:
-    """Tests the modules of one artifacts directory that have no result yet (`again`: all of them)."""
+def gather_evidence(
+    folder: Path, cache: Path, *, again: bool, report: Report, waiting: Callable[[Path], None]
+) -> Tested:
+    """Tests the modules of one artifacts directory that have no result yet (`again`: all of them).
+
+    Two tests of one kernel wait for each other: they keep one serial log, and the second may have nothing to do.
+    """
     started = time.monotonic()
     if problems := find_artifact_problems(folder):
         raise ArtifactError(problems[0])
     manifest = load_manifest(folder)
-    names = [module.name for module in manifest.modules if module.name != NETMAP]
-    known = {} if again else _load_results(manifest, cache)
-    todo = [name for name in names if name not in known]
+    release = manifest.kernel.release
     guests = 0
-    if todo or NETMAP not in known:
-        with tempfile.TemporaryDirectory(prefix="driver-builds-") as scratch:
-            bench = _prepare(manifest, folder, cache, Path(scratch))
-            for verdicts, ran_by in _run_guests(bench, todo, report):
+    with disk.used(cache, waiting), store.locked(cache / "results" / release, waiting=waiting):
+        known = {} if again else _load_results(manifest, cache)
+        todo = [module.name for module in manifest.modules if module.name not in {NETMAP, *known}]
+        if todo or NETMAP not in known:
+            for verdicts, ran_by in _run_all(manifest, folder, cache, todo, report):
                 guests += 1
                 for name, verdict in verdicts.items():
+                    if name == NETMAP and guests > 1:
+                        continue  # what the first guest found of it stands
                     hashes = _get_hashes(manifest, name)
-                    known[name] = results.build_result(manifest.kernel.release, name, hashes, verdict, ran_by)
+                    known[name] = results.build_result(release, name, hashes, verdict, ran_by)
                     results.write_result(cache, known[name])
     found = tuple(known[module.name] for module in manifest.modules)
-    return Tested(manifest.kernel.release, found, len(todo), guests, time.monotonic() - started)
+    return Tested(release, found, len(todo), guests, time.monotonic() - started)
+
+
+def _run_all(
+    manifest: Manifest, folder: Path, cache: Path, todo: Sequence[str], report: Report
+) -> Iterator[tuple[dict[str, scenario.Verdict], str]]:
+    with tempfile.TemporaryDirectory(prefix="driver-builds-") as scratch:
+        yield from _run_guests(_prepare(manifest, folder, cache, Path(scratch)), todo, report)
 
 
 def _load_results(manifest: Manifest, cache: Path) -> dict[str, results.Result]:
@@ -98,8 +111,8 @@ def _prepare(manifest: Manifest, folder: Path, cache: Path, scratch: Path) -> _B
         modules |= wanted
     exercise = _compile_exercise(cache / "trees" / manifest.netmap.sha256 / "sys", scratch)
     tools = {"bin/busybox": _read_shell(cache, scratch), "bin/exercise": exercise}
-    serial = cache / "results" / manifest.kernel.release / "serial.log"
-    return _Bench(kernel, manifest, modules, needed, tools, scratch, serial)
+    logs = cache / "results" / manifest.kernel.release / "logs"
+    return _Bench(kernel, manifest, modules, needed, tools, scratch, logs)
 
 
 def _compile_exercise(headers: Path, scratch: Path) -> bytes:
@@ -135,15 +148,17 @@ def _run_guests(
 ) -> Iterator[tuple[dict[str, scenario.Verdict], str]]:
     """One guest for all; where it stops in a driver, that driver has failed and the next guest tests the rest."""
     left = list(todo)
-    done = 0
+    done = number = 0
     while True:
         started = time.monotonic()
-        verdicts, ran_by = _run_guest(bench, left)
+        number += 1
+        serial = bench.logs / f"serial-{number}.log"
+        verdicts, ran_by = _run_guest(bench, left, serial)
         tested = [name for name in left if name in verdicts]
         if not verdicts:
             reason = "the guest did not get as far as testing netmap"
             release = bench.manifest.kernel.release
-            raise StageError("test", release, reason, _read_tail(bench), bench.serial)
+            raise StageError("test", release, reason, _read_tail(serial), serial)
         if not tested and left:
             # netmap.ko itself stops the guest: another one would, too.
             why = scenario.Verdict("failed", f"netmap: {verdicts[NETMAP].reason}", verdicts[NETMAP].lines)
@@ -157,7 +172,7 @@ def _run_guests(
             return
 
 
-def _run_guest(bench: _Bench, names: Sequence[str]) -> tuple[dict[str, scenario.Verdict], str]:
+def _run_guest(bench: _Bench, names: Sequence[str], serial: Path) -> tuple[dict[str, scenario.Verdict], str]:
     devices = hardware.read_devices()
     cases = scenario.plan_cases(names, devices, bench.needed)
     files = dict(bench.tools)
@@ -171,19 +186,20 @@ def _run_guest(bench: _Bench, names: Sequence[str]) -> tuple[dict[str, scenario.
         for number, name in enumerate(names)
         if name in devices
     ]
-    serial = bench.serial
-    serial.parent.mkdir(parents=True, exist_ok=True)
-    serial.unlink(missing_ok=True)
-    text, accelerator = guest.boot(bench.kernel.kernel, initramfs, cables, serial)
-    parts = scenario.split_serial(text)
+    bench.logs.mkdir(parents=True, exist_ok=True)
+    ran = guest.boot(bench.kernel.kernel, initramfs, cables, serial)
+    if ran.trouble:
+        # Who or what ended QEMU may have nothing to do with the guest: once more decides.
+        ran = guest.boot(bench.kernel.kernel, initramfs, cables, serial)
+    parts = scenario.split_serial(ran.serial)
     verdicts = {
-        case.name: scenario.judge(case, parts[case.name], hardware.explain_missing(case.name))
+        case.name: scenario.judge(case, parts[case.name], hardware.explain_missing(case.name), ran.trouble)
         for case in (scenario.Case(NETMAP, None), *cases)
         if case.name in parts
     }
-    return verdicts, f"QEMU {hardware.read_qemu_version()} {accelerator}"
+    return verdicts, f"QEMU {hardware.read_qemu_version()} {ran.accelerator}"
 
 
-def _read_tail(bench: _Bench) -> list[str]:
-    text = bench.serial.read_text("utf-8", "replace")
+def _read_tail(serial: Path) -> list[str]:
+    text = serial.read_text("utf-8", "replace") if serial.exists() else ""
     return [line.rstrip() for line in text.splitlines() if line.strip()][-scenario.LINES :]

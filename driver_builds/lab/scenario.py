@@ -129,16 +129,20 @@ def _note(part: Part, step: str, how: str, text: str) -> None:
         part.moves[way] = part.moves.get(way, 0) + int(moved[1])
 
 
-def judge(case: Case, part: Part, why_not_moved: str) -> Verdict:
-    """What the log of one module amounts to; `why_not_moved` is the reason when loading is all there is."""
-    trouble = next((index for index, line in enumerate(part.lines) if _TROUBLE.search(line)), None)
+def judge(case: Case, part: Part, why_not_moved: str, trouble: str = "") -> Verdict:
+    """What the log of one module amounts to.
+
+    `why_not_moved` is the reason when loading is all there is, `trouble` what QEMU itself ended with.
+    """
+    first = next((index for index, line in enumerate(part.lines) if _TROUBLE.search(line)), None)
     frames = sum(part.moves.values())
     adapter, rings = part.adapter or (None, None)
     seen = {"adapter": adapter, "rings": rings, "remove_while_open": part.remove_while_open}
     if not part.ended:
-        return _fail(part, f"the guest stopped in step {part.last_step}", len(part.lines) - LINES)
-    if trouble is not None:
-        return _fail(part, f"the kernel log says: {part.lines[trouble]}", trouble)
+        reason = f"the guest stopped after step {part.last_step}" + (f"; {trouble}" if trouble else "")
+        return _fail(part, reason, len(part.lines) - LINES if first is None else first)
+    if first is not None:
+        return _fail(part, f"the kernel log says: {part.lines[first]}", first)
     if part.failed is not None:
         return _fail(part, part.failed, len(part.lines) - LINES)
     wanted = "virtual" if case.name == NETMAP else "native"

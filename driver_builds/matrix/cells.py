@@ -33,8 +33,8 @@ WORDS = {
 }
 
 MEANINGS = {
-    State.MOVED: "frames moved natively in a guest of this kernel, both ways, checked byte by byte; reloaded five "
-    "times, closed while busy, removed while idle and while open",
+    State.MOVED: "frames moved over native adapters in a guest of this kernel, both ways, checked byte by byte; "
+    "reloaded five times, closed while busy, removed while idle and while open (netmap itself: over a VALE switch)",
     State.LOADED: "loaded in a guest of this kernel, all symbols resolved, unloaded; QEMU has no such hardware",
     State.BUILT: "built, but no result of a test of these bytes is here",
     State.ABSENT: "the kernel does not build this driver as a module, so there is nothing to replace",
@@ -44,7 +44,7 @@ MEANINGS = {
 }
 
 # What `pipeline.baseline` says of a driver the kernel does not have; tests/unit/driver_builds compares.
-_ABSENT = ("the kernel does not build it as a module", "is not in the kernel's source package")
+ABSENT = ("the kernel does not build it as a module", "is not in the kernel's source package")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def _find_module(manifest: Manifest, driver: str) -> Module | None:
 
 
 def _build_refused(refused: Refused) -> Cell:
-    if any(text in refused.reason for text in _ABSENT):
+    if any(text in refused.reason for text in ABSENT):
         return Cell(refused.name, State.ABSENT, refused.reason)
     return Cell(refused.name, State.REFUSED, f"{refused.stage}: {refused.reason}")
 

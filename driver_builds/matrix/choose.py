@@ -9,11 +9,16 @@ from driver_builds.release import release_order
 
 
 def choose_newest(kernels: Iterable[KernelPackages]) -> list[KernelPackages]:
-    """The newest kernel of every suite and flavour, oldest first; security and update suites are their release's."""
-    newest: dict[tuple[str, str, str | None], KernelPackages] = {}
+    """The newest kernel of every suite and flavour, by distribution and age.
+
+    Security and update suites are their release's. A release may carry two series for good (5.10 and 6.1 in Debian
+    11); a backports suite replaces the older one.
+    """
+    newest: dict[tuple[str, str, str, str | None], KernelPackages] = {}
     for kernel in sorted(kernels, key=lambda one: release_order(one.release)):
         suite = re.sub(r"-(security|updates|proposed-updates)$", "", kernel.headers.suite)
-        newest[suite or kernel.distribution, kernel.release.flavour, kernel.release.featureset] = kernel
+        series = "" if suite.endswith("-backports") else kernel.release.series
+        newest[suite, series, kernel.release.flavour, kernel.release.featureset] = kernel
     return sorted(newest.values(), key=lambda one: (one.distribution, release_order(one.release)))
 
 

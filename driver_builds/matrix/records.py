@@ -2,6 +2,7 @@
 """What was found for each kernel, kept beside the test results: the last build's manifest, or why there is none."""
 
 import contextlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,6 +108,12 @@ def write_failure(cache: Path, release: str, error: Exception, *, built: bool) -
         failure = Failure(stage=str(error.stage), reason=error.reason, lines=list(error.lines))
     else:
         failure = Failure(stage="test" if built else "build", reason=str(error).splitlines()[0], lines=[])
+    failure = failure.model_copy(update={"reason": scrub(failure.reason, cache)})
     store.write_file(folder / _FAILURE, failure.model_dump_json(indent=2) + "\n")
     if not built:
         (folder / FILE_NAME).unlink(missing_ok=True)
+
+
+def scrub(text: str, cache: Path) -> str:
+    """`text` without this host's mirror and folders: the matrix goes into documentation."""
+    return re.sub(r"https?://[^/\s]+/", "MIRROR/", text).replace(str(cache), "CACHE")

@@ -59,7 +59,7 @@ def _run_kernel(asked: request.BuildRequest, reports: Reports) -> str | None:
         outcome = request.build(asked, reports.step, reports.waiting)
         records.write_manifest(cache, outcome.manifest)
         built = True
-        gather_evidence(outcome.folder, cache, again=False, report=reports.guest)
+        gather_evidence(outcome.folder, cache, again=False, report=reports.guest, waiting=reports.waiting)
     except UsageError:
         raise
     except (DriverBuildError, OSError) as error:

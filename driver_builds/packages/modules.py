@@ -15,12 +15,21 @@ from pathlib import Path
 
 from driver_builds.catalogue import NetmapPin
 from driver_builds.errors import ArtifactError, UsageError
-from driver_builds.manifest import FILE_NAME, Manifest, Module, load_manifest, render_manifest
-from driver_builds.modinfo import load_module_info
+from driver_builds.manifest import (
+    DEBUG_FOLDER,
+    DEBUG_SUFFIX,
+    FILE_NAME,
+    Manifest,
+    Module,
+    load_manifest,
+    render_manifest,
+)
+from driver_builds.modinfo import load_module_info, parse_sections
 from driver_builds.packages import sbom
 from driver_builds.packages.deb import Deb, Entry
 from driver_builds.packages.templates import render_template
 from driver_builds.plan import NETMAP
+from driver_builds.signature import split_module
 from driver_builds.verify import find_artifact_problems
 
 MAINTAINER = "studio-bypass operators <root@localhost>"
@@ -72,6 +81,40 @@ def build_package(chosen: Chosen, pin: NetmapPin, revision: int = 1) -> Deb:
     return Deb(name, version, "amd64", build_fields(manifest), entries, scripts)
 
 
+def build_debug_package(chosen: Chosen, pin: NetmapPin, revision: int = 1) -> Deb | None:
+    """The debug information of `chosen`, where debuggers look by build ID; None where none was kept.
+
+    gdb, crash and SystemTap look in /usr/lib/debug/.build-id (GDB manual, "Separate Debug Files").
+    """
+    entries = []
+    for module in chosen.manifest.modules:
+        if module.debug_sha256 is None:
+            return None
+        build_id = load_build_id(chosen.folder / module.file)
+        content = (chosen.folder / DEBUG_FOLDER / f"{module.file}{DEBUG_SUFFIX}").read_bytes()
+        if hashlib.sha256(content).hexdigest() != module.debug_sha256:
+            raise ArtifactError(f"{chosen.folder / module.file}: its debug file was changed; package again")
+        entries.append(Entry(f"usr/lib/debug/.build-id/{build_id[:2]}/{build_id[2:]}.debug", content))
+    release = chosen.manifest.kernel.release
+    version = build_version(chosen.manifest, pin, revision)
+    fields = {
+        "Maintainer": MAINTAINER,
+        "Recommends": f"{build_name(release)} (= {version})",
+        "Section": "debug",
+        "Priority": "optional",
+        "Description": f"debug information of netmap and its drivers for Linux {release}",
+    }
+    return Deb(f"{build_name(release)}-dbg", version, "amd64", fields, entries)
+
+
+def load_build_id(path: Path) -> str:
+    """The build ID of a module, hex: the note GNU of type 3 (System V gABI, note section)."""
+    note = parse_sections(split_module(path.read_bytes()).module).get(".note.gnu.build-id", b"")
+    if len(note) < 36 or note[12:16] != b"GNU\0":
+        raise ArtifactError(f"{path}: has no build ID; its debug information could not be found by it")
+    return note[16:36].hex()
+
+
 def build_name(release: str) -> str:
     """The package's name: Debian allows neither capitals nor underscores in it (Policy 5.6.1)."""
     return f"netmap-modules-{release.lower().replace('_', '-')}"
@@ -86,12 +129,14 @@ def build_version(manifest: Manifest, pin: NetmapPin, revision: int) -> str:
     kernel = manifest.kernel.version.split(":", 1)[-1]
     contents = "".join(f"{module.name} {module.sha256}\n" for module in manifest.modules)
     digest = hashlib.sha256(contents.encode()).hexdigest()[:8]
-    return f"0~{_describe_netmap(manifest, pin)}+k{kernel}+r{revision}.{get_stage(manifest)}.{digest}"
+    netmap = describe_netmap(manifest.netmap.commit, manifest.netmap.sha256, pin)
+    return f"0~{netmap}+k{kernel}+r{revision}.{get_stage(manifest)}.{digest}"
 
 
-def _describe_netmap(manifest: Manifest, pin: NetmapPin) -> str:
-    if manifest.netmap.commit != pin.commit:
-        return f"tree.{manifest.netmap.sha256[:7]}"
+def describe_netmap(commit: str | None, sha256: str, pin: NetmapPin) -> str:
+    """The part of a version that says which netmap it is: "git20260210.89607e1", or the hash of another tree."""
+    if commit != pin.commit:
+        return f"tree.{sha256[:7]}"
     return f"git{render_date(pin.committed_s)}.{pin.commit[:7]}"
 
 

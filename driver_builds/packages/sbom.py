@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from driver_builds.manifest import Input, Manifest, Module
+from driver_builds.netmap_source import NetmapTree
 
 FILE_NAME = "sbom.cdx.json"
 
@@ -23,9 +24,37 @@ def render_sbom(manifest: Manifest, name: str, version: str, licences: Mapping[s
 
     `licences` are the modules' own words, by module name.
     """
-    inputs = [_build_netmap(manifest), *(_build_input(manifest, entry) for entry in manifest.inputs)]
+    netmap = manifest.netmap
+    inputs = [_build_netmap(netmap.url, netmap.commit, netmap.sha256)]
+    inputs += [_build_input(manifest, entry) for entry in manifest.inputs]
     built = [_build_module(module, licences.get(module.name)) for module in manifest.modules]
-    top = {"type": "application", "bom-ref": name, "name": name, "version": version}
+    properties = {
+        "kernel-release": manifest.kernel.release,
+        "compiler": manifest.kernel.compiler,
+        "inputs-sha256": manifest.inputs_sha256,
+    }
+    return _render(name, version, properties, built, inputs)
+
+
+def render_tree_sbom(
+    tree: NetmapTree, name: str, version: str, files: Mapping[str, str], compiler: str
+) -> str:
+    """The bill of a package made from netmap's tree alone; `files` are its paths and their SHA-256."""
+    built: list[Component] = [
+        {"type": "file", "bom-ref": path, "name": path, "hashes": _build_hashes(sha256)}
+        for path, sha256 in sorted(files.items())
+    ]
+    inputs = [_build_netmap(tree.url, tree.commit, tree.sha256)]
+    return _render(name, version, {"compiler": compiler}, built, inputs)
+
+
+def _render(
+    name: str,
+    version: str,
+    properties: Mapping[str, str | None],
+    built: list[Component],
+    inputs: list[Component],
+) -> str:
     references = [component["bom-ref"] for component in inputs]
     document: dict[str, Any] = {
         "bomFormat": "CycloneDX",
@@ -33,14 +62,8 @@ def render_sbom(manifest: Manifest, name: str, version: str, licences: Mapping[s
         "version": 1,
         "metadata": {
             "tools": {"components": [{"type": "application", "name": "driver-builds"}]},
-            "component": top,
-            "properties": _build_properties(
-                {
-                    "kernel-release": manifest.kernel.release,
-                    "compiler": manifest.kernel.compiler,
-                    "inputs-sha256": manifest.inputs_sha256,
-                }
-            ),
+            "component": {"type": "application", "bom-ref": name, "name": name, "version": version},
+            "properties": _build_properties(properties),
         },
         "components": [*built, *inputs],
         "dependencies": [
@@ -53,7 +76,7 @@ def render_sbom(manifest: Manifest, name: str, version: str, licences: Mapping[s
     return json.dumps(document, indent=2, sort_keys=True) + "\n"
 
 
-def _build_properties(values: dict[str, str | None]) -> list[dict[str, str]]:
+def _build_properties(values: Mapping[str, str | None]) -> list[dict[str, str]]:
     return [{"name": f"driver-builds:{name}", "value": value} for name, value in values.items() if value]
 
 
@@ -92,19 +115,17 @@ def _build_module(module: Module, licence: str | None) -> Component:
     return component
 
 
-def _build_netmap(manifest: Manifest) -> Component:
+def _build_netmap(url: str | None, commit: str | None, sha256: str) -> Component:
     """netmap's tree; its hash is driver_builds' tree hash, so it stands among the properties, not the hashes."""
-    netmap = manifest.netmap
-    commit = netmap.commit or ""
     component: Component = {
         "type": "library",
         "bom-ref": "netmap",
         "name": "netmap",
-        "version": commit or netmap.sha256,
-        "properties": _build_properties({"tree-sha256": netmap.sha256}),
+        "version": commit or sha256,
+        "properties": _build_properties({"tree-sha256": sha256}),
     }
-    if netmap.url and netmap.url.startswith("https://github.com/") and commit:
-        component["purl"] = f"pkg:github/{netmap.url.removeprefix('https://github.com/')}@{commit}"
+    if url and url.startswith("https://github.com/") and commit:
+        component["purl"] = f"pkg:github/{url.removeprefix('https://github.com/')}@{commit}"
     return component
 
 

@@ -4,6 +4,7 @@
 from pathlib import Path
 
 from driver_builds.errors import StageError
+from driver_builds.manifest import DEBUG_SUFFIX
 from driver_builds.pipeline.baseline import find_module_folder
 from driver_builds.pipeline.context import BuildContext
 from driver_builds.pipeline.kbuild import make_modules, pick_lines
@@ -40,10 +41,22 @@ def apply_build(build: BuildContext, step: Step) -> None:
     build.files[name] = _strip(build, name, folder / f"{name}.ko")
 
 
+def _keep_debug_symbols(build: BuildContext, name: str, file: Path) -> None:
+    """Leaves NAME.ko.debug beside the module: debuggers find it by the build ID both carry."""
+    log = build.get_log(name)
+    target = file.with_name(f"{file.name}{DEBUG_SUFFIX}")
+    done = build.builder.run(["objcopy", "--only-keep-debug", str(file), str(target)], log=log)
+    if done.status != 0:
+        reason = "objcopy cannot take the debug information out"
+        raise StageError(Stage.BUILD, name, reason, pick_lines(done.output), log)
+
+
 def _strip(build: BuildContext, name: str, file: Path) -> Path:
     log = build.get_log(name)
     if not file.is_file():
         raise StageError(Stage.BUILD, name, f"make ended well but left no {file.name}", (), log)
+    if build.inputs.debug_symbols:
+        _keep_debug_symbols(build, name, file)
     done = build.builder.run(["strip", "--strip-debug", str(file)], log=log)
     if done.status != 0:
         raise StageError(Stage.BUILD, name, "strip cannot handle the module", pick_lines(done.output), log)

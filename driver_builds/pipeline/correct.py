@@ -3,6 +3,7 @@
 
 import re
 import shutil
+from pathlib import Path
 
 from driver_builds.catalogue import Correction
 from driver_builds.errors import StageError
@@ -24,13 +25,26 @@ def apply_correct(build: BuildContext, step: Step) -> None:
     if step.subject == NETMAP:
         for part in ("LINUX", "sys"):
             shutil.copytree(build.tree.path / part, folder / part, symlinks=True)
-    for correction in build.inputs.corrections:
-        if correction.driver != step.subject:
-            continue
+    for correction in build.inputs.find_corrections(step.subject):
+        if correction.patch is not None:
+            continue  # the patch was corrected before it was applied
         source = build.tree.path / correction.file
         target = folder / (correction.file if step.subject == NETMAP else source.name)
         text = (target if target.exists() else source).read_text("utf-8")
         target.write_text(correct_text(text, correction), "utf-8")
+
+
+def correct_patch(build: BuildContext, subject: str, patch: Path) -> Path:
+    """netmap's patch, or a copy of it with its faults put right."""
+    wanted = [item for item in build.inputs.find_corrections(subject) if item.patch == patch.name]
+    if not wanted:
+        return patch
+    text = patch.read_text("utf-8")
+    for correction in wanted:
+        text = correct_text(text, correction)
+    target = build.get_folder(subject) / patch.name
+    target.write_text(text, "utf-8")
+    return target
 
 
 def correct_text(text: str, correction: Correction) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from driver_builds import store
+from driver_builds.compat import parse_names
 from driver_builds.errors import ModuleFileError, StageError
-from driver_builds.manifest import Hunk, InsertedHook, Module, Patch
+from driver_builds.manifest import DEBUG_SUFFIX, Hunk, InsertedHook, Module, Patch
 from driver_builds.modinfo import ModuleInfo, load_module_info, parse_symbol_versions
 from driver_builds.pipeline.context import AppliedPatch, BuildContext
 from driver_builds.pipeline.probe import CONFIG_HEADER
@@ -33,7 +34,8 @@ def apply_inspect(build: BuildContext, step: Step) -> None:
         raise StageError(
             Stage.INSPECT, name, "the module is not what was planned", problems, build.get_log(name)
         )
-    corrections = build.inputs.get_corrections(name)
+    compat = parse_names((build.get_folder(NETMAP) / CONFIG_HEADER).read_text("utf-8"))
+    corrections = (*build.inputs.get_corrections(name), *(f"compat-{change}" for change in compat))
     build.modules[name] = _build_record(name, file, info, build.patches.get(name), corrections)
     _keep(build, name, file)
 
@@ -60,6 +62,7 @@ def find_problems(info: ModuleInfo, name: str, release: str, known: Mapping[str,
 def _build_record(
     name: str, file: Path, info: ModuleInfo, patch: AppliedPatch | None, corrections: tuple[str, ...]
 ) -> Module:
+    debug = file.with_name(f"{file.name}{DEBUG_SUFFIX}")
     return Module(
         name=name,
         file=file.name,
@@ -71,6 +74,7 @@ def _build_record(
         patch=None if patch is None else _build_patch(patch),
         corrections=list(corrections),
         baseline=None if patch is None else "built",
+        debug_sha256=hash_file(debug) if debug.is_file() else None,
     )
 
 
@@ -95,6 +99,8 @@ def _keep(build: BuildContext, name: str, file: Path) -> None:
     target = build.get_cached(name)
     with store.locked(target), store.scratch_beside(target) as folder:
         shutil.copy2(file, folder)
+        if build.modules[name].debug_sha256:
+            shutil.copy2(f"{file}{DEBUG_SUFFIX}", folder)
         if name == NETMAP:
             for needed in ("Module.symvers", CONFIG_HEADER):
                 shutil.copy2(build.get_folder(NETMAP) / needed, folder)

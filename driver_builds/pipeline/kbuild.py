@@ -52,10 +52,13 @@ def make_modules(
 def render_flags(build: BuildContext, subject: str) -> str:
     """Compiler flags for netmap and the drivers alike; KCFLAGS, so that a driver's own ccflags-y stay.
 
-    No debug information, and folder names cut off, so that the same inputs give the same bytes anywhere.
+    No debug information unless it was asked for, and folder names cut off, so that the same inputs give the same
+    bytes anywhere.
     """
     tree = build.tree.path
-    flags = ["-g0", f"-ffile-prefix-map={build.work}=.", f"-ffile-prefix-map={tree}=netmap"]
+    flags = ["-g" if build.inputs.debug_symbols else "-g0"]
+    flags += [f"-ffile-prefix-map={build.ready_kernel.root}=linux"] if build.inputs.debug_symbols else []
+    flags += [f"-ffile-prefix-map={build.work}=.", f"-ffile-prefix-map={tree}=netmap"]
     netmap = [build.get_folder(NETMAP), tree / "LINUX", tree / "sys", tree / "sys/dev"]
     own = [] if subject == NETMAP else [build.get_trace_folder(subject)]
     flags += [f"-I{folder}" for folder in (build.get_corrected(subject), *own, *netmap)]

@@ -8,7 +8,7 @@ from driver_builds.adapt.c_source import StructureError
 from driver_builds.adapt.insert import insert_hooks
 from driver_builds.attempts import Attempt
 from driver_builds.errors import StageError
-from driver_builds.hunks import describe_rejected, parse_hunks
+from driver_builds.hunks import DiffHunk, describe_rejected, find_function_before, parse_hunks
 from driver_builds.patches import (
     HunkResult,
     check_hunks,
@@ -17,6 +17,7 @@ from driver_builds.patches import (
     parse_patch_log,
 )
 from driver_builds.pipeline.context import AppliedPatch, BuildContext
+from driver_builds.pipeline.correct import correct_patch
 from driver_builds.pipeline.kbuild import pick_lines
 from driver_builds.plan import Stage, Step
 from driver_builds.tree_hash import hash_file
@@ -50,14 +51,17 @@ def _apply_attempt(build: BuildContext, name: str, attempt: Attempt, reason: str
     return _apply_rule(build, name, reason or build.get_driver(name).adapted_first)
 
 
-def _apply_upstream(build: BuildContext, name: str, patch: Path) -> AppliedPatch:
+def _apply_upstream(build: BuildContext, name: str, original: Path) -> AppliedPatch:
     """Applies netmap's patch with patch's default fuzz, as upstream does it, or leaves the sources alone."""
+    patch = correct_patch(build, name, original)
     log = build.get_log(name)
     root = get_patch_root(build, name)
     wanted = count_hunks(patch)
     done = run_patch(root, patch, "--dry-run", log=log)
     hunks = parse_patch_log(done.output)
     _check_fit(patch, root, name, hunks, wanted, log)
+    expected = parse_hunks(patch.read_text("utf-8", "replace"))
+    before = {hunk.file: (root / hunk.file).read_bytes() for hunk in expected}
     done = run_patch(root, patch, log=log)
     hunks = parse_patch_log(done.output)
     check_hunks(name, hunks, wanted, log)
@@ -65,7 +69,25 @@ def _apply_upstream(build: BuildContext, name: str, patch: Path) -> AppliedPatch
         raise StageError(
             Stage.PATCH, name, f"patch ended with status {done.status}", pick_lines(done.output), log
         )
-    return AppliedPatch("upstream", patch.name, hash_file(patch), tuple(hunks))
+    if astray := _find_astray(root, expected, hunks):
+        for file, content in before.items():
+            (root / file).write_bytes(content)
+        reason = f"{patch.name}: {len(astray)} of {wanted} hunks went into another function"
+        raise StageError(Stage.PATCH, name, reason, astray[:_LINES], log)
+    return AppliedPatch("upstream", original.name, hash_file(original), tuple(hunks))
+
+
+def _find_astray(root: Path, expected: list[DiffHunk], hunks: list[HunkResult]) -> list[str]:
+    """The hunks that fuzz let into another function than their head names; those outside of functions aside."""
+    places = {(hunk.file, hunk.hunk): hunk.line for hunk in hunks}
+    lines = []
+    for hunk in expected:
+        line = places[hunk.file, hunk.number]
+        found = find_function_before((root / hunk.file).read_text("utf-8", "replace"), line)
+        if hunk.function and found and found != hunk.function:
+            text = f"hunk {hunk.number} is for {hunk.function}, line {line} here is in {found}"
+            lines.append(f"{hunk.file}: {text}")
+    return lines
 
 
 def run_patch(root: Path, patch: Path, *more: str, log: Path | None = None) -> process.Finished:

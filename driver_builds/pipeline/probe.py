@@ -8,7 +8,8 @@ probes then never depend on which other drivers were asked for, nor race with a 
 import re
 from pathlib import Path
 
-from driver_builds.catalogue import Driver
+from driver_builds.catalogue import SUBSYSTEMS, Driver
+from driver_builds.compat import find_header, is_needed, render_compat
 from driver_builds.errors import StageError
 from driver_builds.pipeline.context import BuildContext
 from driver_builds.pipeline.kbuild import pick_lines
@@ -20,15 +21,15 @@ CONFIG_HEADER = "netmap_linux_config.h"
 _FEWEST_FOUND = 30
 # Every kernel since 2.6.31 has it; when even this probe says no, the probes do not work.
 _ALWAYS_FOUND = "NETMAP_LINUX_HAVE_NETDEV_OPS"
-# All that netmap can be built with; what data/netmap.toml does not list is switched off by name.
-_SUBSYSTEMS = ("vale", "pipe", "monitor", "generic", "ptnetmap", "sink", "extmem", "null")
 
 
 def apply_probe(build: BuildContext, step: Step) -> None:
     """Leaves netmap's folder configured: its Kbuild file and CONFIG_HEADER."""
     folder = build.get_folder(NETMAP)
     folder.mkdir(parents=True)
-    drivers = [driver for driver in build.inputs.probed if _can_be_probed(build, driver)]
+    families = parse_probed_families((build.tree.path / "LINUX" / "configure").read_text("utf-8"))
+    probed = [driver for driver in build.inputs.probed if driver.family in families]
+    drivers = [driver for driver in probed if _can_be_probed(build, driver)]
     overrides = "".join(_render_override(build, driver) for driver in drivers)
     (folder / "config.mak").write_text(overrides, "utf-8")
     log = build.get_log(NETMAP)
@@ -44,6 +45,21 @@ def apply_probe(build: BuildContext, step: Step) -> None:
             pick_lines(done.output),
             log,
         )
+    _add_compat(build, folder / CONFIG_HEADER)
+
+
+def _add_compat(build: BuildContext, config: Path) -> None:
+    """Appends what bridges changes of this kernel's interfaces to the header all of netmap's sources include."""
+    kernel = build.ready_kernel
+    folders = [kernel.build, *sorted(kernel.root.glob("usr/src/linux-headers-*"))]
+    needed = []
+    for entry in build.inputs.get_compat():
+        header = find_header(entry, folders)
+        if header is None or is_needed(entry, header.read_text("utf-8", "replace")):
+            needed.append(entry)
+    if needed:
+        with config.open("a", encoding="utf-8") as stream:
+            stream.write(render_compat(needed))
 
 
 def _build_command(build: BuildContext, drivers: list[Driver]) -> list[str]:
@@ -59,7 +75,7 @@ def _build_command(build: BuildContext, drivers: list[Driver]) -> list[str]:
         "--no-force-debug",
         # What a probe finds is whether it compiles; debug information is a tenth of its time.
         "--kernel-opts=KCFLAGS=-g0",
-        *(f"--{'enable' if name in wanted else 'disable'}-{name}" for name in _SUBSYSTEMS),
+        *(f"--{'enable' if name in wanted else 'disable'}-{name}" for name in SUBSYSTEMS),
     ]
 
 
@@ -68,6 +84,11 @@ def _append_probe_log(folder: Path, log: Path) -> None:
     if probe_log.exists():
         with log.open("a", encoding="utf-8") as stream:
             stream.write(probe_log.read_text("utf-8", "replace"))
+
+
+def parse_probed_families(configure: str) -> frozenset[str]:
+    """The drivers netmap's configure has probes for; for any other it would start make in vain."""
+    return frozenset(re.findall(r"(?m)^\s*if drv enabled ([a-z0-9_.]+)\s*;", configure))
 
 
 def _can_be_probed(build: BuildContext, driver: Driver) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from driver_builds.errors import RefusedAsUnsafe
-from driver_builds.manifest import Module
+from driver_builds.manifest import DEBUG_SUFFIX, Module
 from driver_builds.pipeline.context import BuildContext
 from driver_builds.pipeline.inspect import RECORD
 from driver_builds.plan import NETMAP, Step
@@ -24,6 +24,11 @@ def apply_reuse(build: BuildContext, step: Step) -> None:
     if not file.is_file() or hash_file(file) != module.sha256:
         raise RefusedAsUnsafe(
             f"{file}: is not the file that was built; delete {folder} to have it built again"
+        )
+    debug = file.with_name(f"{file.name}{DEBUG_SUFFIX}")
+    if module.debug_sha256 and (not debug.is_file() or hash_file(debug) != module.debug_sha256):
+        raise RefusedAsUnsafe(
+            f"{debug}: is not the file that was built; delete {folder} to have it built again"
         )
     build.modules[module.name] = module
     build.files[module.name] = file

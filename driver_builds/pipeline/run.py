@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from driver_builds import store
+from driver_builds import process, store
 from driver_builds.errors import DriverBuildError, StageError
 from driver_builds.manifest import Refused
 from driver_builds.pipeline.baseline import apply_baseline
@@ -20,11 +20,13 @@ from driver_builds.pipeline.inspect import apply_inspect
 from driver_builds.pipeline.patch import apply_patch
 from driver_builds.pipeline.probe import apply_probe
 from driver_builds.pipeline.reuse import apply_reuse
+from driver_builds.pipeline.tools import apply_tools
 from driver_builds.pipeline.unpack import apply_unpack
 from driver_builds.pipeline.write import apply_write
 from driver_builds.plan import NETMAP, BuildPlan, Stage, Step
 
 _STAGES: dict[Stage, Callable[[BuildContext, Step], None]] = {
+    Stage.TOOLS: apply_tools,
     Stage.FETCH: apply_fetch,
     Stage.UNPACK: apply_unpack,
     Stage.PROBE: apply_probe,
@@ -87,7 +89,7 @@ def work_folders(cache: Path, release: str, waiting: Callable[[Path], None]) -> 
     They have the same names every time, so that nothing of a chance folder name can get into a module.
     """
     folder = cache / "builds" / release
-    with store.locked(folder, waiting=waiting):
+    with store.locked(folder, waiting=waiting) as lock, process.held(lock):
         work, logs = folder / "work", folder / "logs"
         for path in (work, logs):
             shutil.rmtree(path, ignore_errors=True)

@@ -21,7 +21,7 @@ def apply_unpack(build: BuildContext, step: Step) -> None:
 
 def _unpack_kernel(build: BuildContext) -> None:
     packages = build.inputs.packages
-    key = _hash_texts(*(package.sha256 for package in packages.build_packages))
+    key = _hash_texts(unpacking.LAYOUT, *(package.sha256 for package in packages.build_packages))
     target = build.cache / "kernels" / f"{packages.release.text}-{key[:16]}"
     files = [build.package_files[package.name] for package in packages.build_packages]
     build.kernel = unpacking.unpack_kernel(packages, files, target)
@@ -41,7 +41,10 @@ def _unpack_sources(build: BuildContext) -> None:
     version = parse_source_version((build.sources / "Makefile").read_text("utf-8"))
     code = build.ready_kernel.build / "include/generated/uapi/linux/version.h"
     headers = parse_headers_version(code.read_text("utf-8"))
-    if not version == headers == build.inputs.packages.kernel_version:
+    # Ubuntu numbers all packages of a series .0, whatever stable release is in them.
+    told = 2 if packages.distribution.startswith("ubuntu") else 3
+    same = version[:told] == packages.kernel_version[:told]
+    if not same or not is_same_version(version, headers):
         raise StageError(
             Stage.UNPACK,
             package.name,
@@ -57,9 +60,20 @@ def parse_source_version(makefile: str) -> tuple[int, int, int]:
 
 
 def parse_headers_version(header: str) -> tuple[int, int, int]:
-    """The same three numbers as the headers' generated version.h has them."""
-    fields = dict(re.findall(r"#define LINUX_VERSION_(MAJOR|PATCHLEVEL|SUBLEVEL)\s+([0-9]+)", header))
-    return int(fields["MAJOR"]), int(fields["PATCHLEVEL"]), int(fields["SUBLEVEL"])
+    """The same three numbers as the headers' generated version.h has them.
+
+    Before 5.12 it has one code only, in which a last number above 255 reads 255.
+    """
+    fields = dict(re.findall(r"#define LINUX_VERSION_(CODE|MAJOR|PATCHLEVEL|SUBLEVEL)\s+([0-9]+)", header))
+    if "MAJOR" in fields:
+        return int(fields["MAJOR"]), int(fields["PATCHLEVEL"]), int(fields["SUBLEVEL"])
+    code = int(fields["CODE"])
+    return code >> 16, code >> 8 & 255, code & 255
+
+
+def is_same_version(source: tuple[int, int, int], headers: tuple[int, int, int]) -> bool:
+    """Whether the headers are of the source's kernel, as far as their version.h can say."""
+    return headers in {source, (*source[:2], min(source[2], 255))}
 
 
 def _join(version: tuple[int, int, int]) -> str:

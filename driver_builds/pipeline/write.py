@@ -5,7 +5,17 @@ import shutil
 from pathlib import Path
 
 from driver_builds import store
-from driver_builds.manifest import FILE_NAME, Input, Kernel, Manifest, Netmap, Refused, render_manifest
+from driver_builds.manifest import (
+    DEBUG_FOLDER,
+    DEBUG_SUFFIX,
+    FILE_NAME,
+    Input,
+    Kernel,
+    Manifest,
+    Netmap,
+    Refused,
+    render_manifest,
+)
 from driver_builds.pipeline.context import BuildContext
 from driver_builds.plan import NETMAP, Step, build_key
 from driver_builds.verify import find_artifact_problems
@@ -17,8 +27,12 @@ def apply_write(build: BuildContext, step: Step) -> None:
     Leaves an equal directory alone: modules are reproducible, so building them anew need not change anything.
     """
     with store.scratch_beside(build.artifacts) as folder:
-        for file in build.files.values():
+        for name, file in build.files.items():
             shutil.copyfile(file, folder / file.name)
+            if build.modules[name].debug_sha256:
+                (folder / DEBUG_FOLDER).mkdir(exist_ok=True)
+                debug = file.with_name(f"{file.name}{DEBUG_SUFFIX}")
+                shutil.copyfile(debug, folder / DEBUG_FOLDER / debug.name)
         refused = [_keep_log(build, record, folder) for record in build.refused.values()]
         text = render_manifest(build_manifest(build, refused))
         (folder / FILE_NAME).write_text(text, "utf-8")

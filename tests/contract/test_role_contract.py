@@ -143,10 +143,17 @@ def test_commands_of_the_roles_exist() -> None:
     assert "--allow-restart" in list_flags(appliance_app, "apply")
     assert "--json" in list_flags(appliance_app, "status")
     list_flags(appliance_app, "check")
-    argv = load_yaml(ROOT / "roles/netmap_drivers/vars/main.yml")["netmap_drivers_build_argv"]
-    asked = set(re.findall(r"'(--[\w-]+)'", argv))
-    assert asked == {"--kernel", "--driver", "--netmap-source", "--artifacts", "--json"}
-    assert asked <= list_flags(builds_app, "build")
+    variables = load_yaml(ROOT / "roles/netmap_drivers/vars/main.yml")
+    asked = {
+        "build": {"--kernel", "--driver", "--netmap-source", "--artifacts", "--json"},
+        "package": {"--kernel", "--driver", "--artifacts", "--output", "--json"},
+        "sign": {"--key", "--certificate", "--passphrase-fd"},
+    }
+    for command, flags in asked.items():
+        argv = variables[f"netmap_drivers_{command}_argv"]
+        assert set(re.findall(r"'(--[\w-]+)'", argv)) == flags
+        assert flags <= list_flags(builds_app, command)
+    list_flags(builds_app, "check")
 
 
 def test_verify_gives_an_option_testinfra_knows() -> None:

@@ -2,6 +2,7 @@
 """The drivers of netmap ports are the patched ones, running from the right file, natively."""
 
 import hashlib
+import json
 from typing import Any
 
 import pytest
@@ -54,6 +55,26 @@ def test_modules_are_loaded_at_boot(host: Host, drivers: list[str]) -> None:
     listed = host.file("/etc/modules-load.d/netmap-drivers.conf").content_string.split()
     for name in ("netmap", *drivers):
         assert name in listed, f"{name} is not in /etc/modules-load.d/netmap-drivers.conf"
+
+
+def test_modules_are_a_package_and_as_it_brought_them(host: Host, drivers: list[str]) -> None:
+    package = f"netmap-modules-{read_release(host).lower().replace('_', '-')}"
+    for name in ("netmap", *drivers):
+        owner = host.run(f"dpkg-query --search {read_module(host, name).path}").stdout.split(":")[0]
+        assert owner == package, f"{name}.ko belongs to {owner or 'no package'}, wanted {package}"
+    changed = host.run(f"dpkg --verify {package}").stdout
+    assert not changed, f"files of {package} were changed:\n{changed}"
+
+
+def test_the_next_boot_has_them(host: Host, drivers: list[str]) -> None:
+    result = host.run("/opt/appliance/venv/bin/driver-builds check --json")
+    assert result.rc == 0, result.stdout or result.stderr
+    assert set(drivers) <= set(json.loads(result.stdout)["drivers"]["drivers"])
+
+
+def test_the_next_boot_is_looked_at_daily(host: Host, drivers: list[str]) -> None:
+    seen = host.run("systemctl is-active netmap-drivers-check.timer").stdout.strip()
+    assert seen == "active", f"netmap-drivers-check.timer is {seen}; run playbooks/drivers.yml"
 
 
 def test_no_way_back_is_pending(host: Host, drivers: list[str]) -> None:

@@ -8,18 +8,21 @@
 #   netmap-driver withdraw DRIVER...
 #
 # plan prints what is and what would be done as JSON and changes nothing. apply installs what the role put into the
-# stage (this command, the modules, their manifest, what loads them at boot) and swaps the running drivers with a timer
-# armed that withdraws them again; confirm disarms it, once the interfaces are back and native. withdraw gives the stock
-# drivers back, for now and for the next boot.
+# stage (the package of the modules, by apt; this command, what loads the modules at boot and what checks them) and swaps
+# the running drivers with a timer armed that withdraws them again; confirm disarms it, once the interfaces are back and
+# native. withdraw gives the stock drivers back, for now and for the next boot, and removes the package.
 # A module is told by its build ID, which the kernel shows for the running one: Debian's modules carry no srcversion.
 # Exit codes: 0 ok, 1 failed, 2 usage, 5 refused as unsafe.
 set -euo pipefail
 shopt -s nullglob
-export LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL=C DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin
 
 release=$(uname -r)
 stage=/var/lib/netmap-drivers/$release
 installed=/lib/modules/$release/updates/netmap
+package=netmap-modules-$(tr 'A-Z_' 'a-z-' <<<"$release")
+deb=$stage/netmap-modules.deb
+unpacked=$stage/unpacked # what is in it, so that a plan can compare before anything is installed
 run=/run/netmap-driver
 timer=netmap-driver-way-back
 self=/usr/local/sbin/netmap-driver
@@ -51,7 +54,7 @@ read_loaded_id() { # MODULE -> build ID of the running module, nothing when it i
 is_loaded() { [ -d "/sys/module/$1/sections" ] || [ -r "/sys/module/$1/refcnt" ]; }
 
 wanted_file() { # MODULE -> the staged file, or what is installed where nothing is staged (confirm after a clean-up)
-    if [ -r "$stage/$1.ko" ]; then echo "$stage/$1.ko"; else echo "$installed/$1.ko"; fi
+    if [ -r "$unpacked$installed/$1.ko" ]; then echo "$unpacked$installed/$1.ko"; else echo "$installed/$1.ko"; fi
 }
 
 is_current() { # the running module is the wanted file
@@ -65,13 +68,24 @@ destination() { # FILE of the stage -> where it goes
         netmap-driver) echo "$self" ;;
         modules-load.conf) echo /etc/modules-load.d/netmap-drivers.conf ;;
         modprobe.conf) echo /etc/modprobe.d/netmap-drivers.conf ;;
-        *) echo "$installed/$1" ;;
+        check.service | check.timer) echo "/etc/systemd/system/netmap-drivers-$1" ;;
+        apt.conf) echo /etc/apt/apt.conf.d/80netmap-drivers ;;
     esac
 }
 
-staged_files() { printf '%s\n' netmap-driver modules-load.conf modprobe.conf netmap.ko "${drivers[@]/%/.ko}" manifest.json; }
+staged_files() { printf '%s\n' netmap-driver modules-load.conf modprobe.conf check.service check.timer apt.conf; }
 
 is_installed() { cmp -s "$stage/$1" "$(destination "$1")"; }
+
+is_package_known() { [ "$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null)" = "install ok installed" ]; }
+
+is_package_installed() { # by dpkg, from the staged file, and every file of it as it was
+    local name
+    is_package_known || return 1
+    for name in netmap.ko "${drivers[@]/%/.ko}" manifest.json; do
+        cmp -s "$unpacked$installed/$name" "$installed/$name" || return 1
+    done
+}
 
 is_first() { # modprobe takes our file and no other
     [ "$(readlink -f "$(modinfo -n "$1" 2>/dev/null)")" = "$(readlink -f "$installed/$1.ko")" ]
@@ -139,15 +153,11 @@ read_in_use() { # DRIVER -> why it cannot be taken away now, nothing when it can
 
 plan_install() {
     local name
+    is_package_installed || actions+=("install the package $package")
     for name in $(staged_files); do
         is_installed "$name" || actions+=("install $(destination "$name")")
     done
     if [ "${#actions[@]}" -eq 0 ] && ! is_indexed; then actions+=("index the installed modules"); fi
-    for name in netmap "${drivers[@]}"; do
-        if [ ! -e "$stage/initramfs-checked" ] || [ "$installed/$name.ko" -nt "$stage/initramfs-checked" ]; then
-            actions+=("look whether the initramfs carries a driver, and update it") && break
-        fi
-    done
 }
 
 plan_swap() {
@@ -213,8 +223,9 @@ yes_no() { if "$@"; then printf true; else printf false; fi; }
 print_plan() {
     local name separator='' interfaces
     printf '{"release": "%s",\n "staged": {' "$release"
-    for name in $(staged_files); do
+    for name in $(staged_files) netmap-modules.deb; do
         [ -r "$stage/$name" ] || continue
+        [ "$name" != netmap-modules.deb ] || [ -d "$unpacked" ] || continue
         printf '%s"%s": "%s"' "$separator" "$name" "$(sha256sum <"$stage/$name" | cut -d ' ' -f 1)"
         separator=', '
     done
@@ -239,26 +250,40 @@ apply_install() {
     local name
     for name in $(staged_files); do
         [ -r "$stage/$name" ] || die 1 "$stage/$name is missing: the role puts it there; run playbooks/drivers.yml"
+        [ "$name" != apt.conf ] || continue # it looks at what the others have put in place: last
         is_installed "$name" || install -D -m "$(stat -c %a "$stage/$name")" "$stage/$name" "$(destination "$name")"
     done
+    is_package_installed || apply_package
     is_indexed || depmod "$release"
     is_indexed || die 1 "modprobe would take $(modinfo -n netmap "${drivers[@]}" | grep -v "^$installed/" | paste -s -d ' '), wanted the files in $installed; remove what overrides them (see depmod.d(5))"
-    if [ ! -e "$stage/initramfs-checked" ] || [ "$installed" -nt "$stage/initramfs-checked" ]; then apply_initramfs; fi
+    is_installed apt.conf || install -D -m 644 "$stage/apt.conf" "$(destination apt.conf)"
+    if ! systemctl is-enabled --quiet netmap-drivers-check.timer; then
+        systemctl daemon-reload
+        systemctl enable --quiet --now netmap-drivers-check.timer
+    fi
 }
 
-apply_initramfs() {
-    local image=/boot/initrd.img-$release name contents
-    if [ -r "$image" ]; then
-        contents=$(lsinitramfs "$image")
-        for name in "${drivers[@]}"; do
-            if grep -q "/$name\.ko" <<<"$contents"; then
-                update-initramfs -u -k "$release"
-                break
-            fi
-        done
+run_apt() { # whoever else installs something just now is waited for
+    apt-get -q -y -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confold "$@" >&2
+}
+
+apply_package() { # its scripts index the modules, and make an initramfs again that carries a driver
+    [ -r "$deb" ] || die 1 "$deb is missing: the role puts it there; run playbooks/drivers.yml"
+    run_apt --reinstall --allow-downgrades install "$deb" || die 1 "apt-get could not install $deb; see above"
+}
+
+remove_package() { # DRIVER...: the package goes; what these drivers need stays until the package is installed again
+    local name aside
+    is_package_known || return 0
+    aside=$(mktemp -d "$run/kept-XXXXXX")
+    for name in "$@"; do cp -p "$installed/netmap.ko" "$installed/$name.ko" "$aside/"; done
+    run_apt remove "$package" || echo "netmap-driver: the package $package is not removed; run apt-get remove $package" >&2
+    if [ $# -gt 0 ]; then
+        mkdir -p "$installed"
+        cp -p "$aside"/*.ko "$installed/"
+        depmod "$release"
     fi
-    mkdir -p "$stage"
-    touch "$stage/initramfs-checked"
+    rm -rf "$aside"
 }
 
 save_interfaces() { # DRIVER...: name, MTU, up or down, permanent addresses; a module takes them with it
@@ -374,16 +399,18 @@ apply_confirm() {
 
 is_deferred() { [ "$on_management" = reboot ] && ! is_current "$1"; }
 
-apply_withdraw() { # DRIVER...
-    local name patched=()
+apply_withdraw() { # DRIVER...: first the network, then the package, which takes longer
+    local name patched=() kept=()
     systemctl stop "$timer.timer" 2>/dev/null || true
     for name in "$@"; do
         if [ -e "/sys/module/netmap/holders/$name" ]; then patched+=("$name"); fi
         rm -f "$installed/$name.ko"
     done
-    if ! compgen -G "$installed/*.ko" | grep -qv '/netmap\.ko$'; then
-        rm -rf "$installed" /etc/modules-load.d/netmap-drivers.conf /etc/modprobe.d/netmap-drivers.conf
-    fi
+    for name in "$installed"/*.ko; do
+        name=$(basename "$name" .ko)
+        if [ "$name" != netmap ]; then kept+=("$name"); fi
+    done
+    if [ "${#kept[@]}" -eq 0 ]; then remove_settings; fi
     depmod "$release"
     [ -r "$run/interfaces" ] || save_interfaces "${patched[@]}"
     for name in "${patched[@]}"; do rmmod "$name" || echo "netmap-driver: $name stays loaded until the next boot" >&2; done
@@ -391,10 +418,16 @@ apply_withdraw() { # DRIVER...
     restore_interfaces || echo "netmap-driver: an interface has not come back within 30 s" >&2
     rm -f "$run/interfaces"
     if is_loaded netmap && [ "$(cat /sys/module/netmap/refcnt)" -eq 0 ]; then rmmod netmap || true; fi
-    drivers=("$@")
-    apply_initramfs
+    remove_package "${kept[@]}"
     start_appliance
     printf 'changed: %s is the stock driver\n' "$@"
+}
+
+remove_settings() { # no driver of ours is left: nothing loads netmap, nothing looks for it
+    rm -rf "$installed"
+    systemctl disable --quiet --now netmap-drivers-check.timer 2>/dev/null || true
+    rm -f /etc/modules-load.d/netmap-drivers.conf /etc/modprobe.d/netmap-drivers.conf \
+        /etc/systemd/system/netmap-drivers-check.{service,timer} /etc/apt/apt.conf.d/80netmap-drivers
 }
 
 withdraw_checked() {
@@ -407,9 +440,10 @@ withdraw_checked() {
         [ -z "$in_use" ] || die 5 "driver $name is in use: $in_use; stop what uses it"
         for interface in $(read_interfaces "$name"); do
             grep -qxF "$interface" <<<"$carried" || continue
-            die 5 "driver $name carries the management interface $interface; remove $installed, run depmod and boot"
+            die 5 "driver $name carries the management interface $interface; run apt-get remove $package and boot"
         done
     done
+    if is_package_known; then found=yes; fi
     if [ -n "$found" ]; then apply_withdraw "${drivers[@]}"; fi
 }
 

@@ -95,10 +95,10 @@ class Miniature:
         patch.write_text(done.stdout)
 
     def prepare(self, cached: frozenset[str] = frozenset()) -> tuple[BuildPlan, BuildContext]:
-        """A plan without fetch and unpack, and the context where both are done."""
+        """A plan without tools, fetch and unpack, and the context where they are done."""
         tree = NetmapTree(self.tree, "e" * 64, "1" * 40, "https://example.invalid/netmap", "here", True)
         plan = plan_build(self.inputs, Observed(cached))
-        steps = tuple(step for step in plan.steps if step.stage not in {Stage.FETCH, Stage.UNPACK})
+        steps = tuple(step for step in plan.steps if step.stage not in {Stage.TOOLS, Stage.FETCH, Stage.UNPACK})
         work, logs = self.folder / "work", self.folder / "logs"
         for path in (work, logs):
             subprocess.run(["rm", "-rf", str(path)], check=True)

@@ -115,15 +115,50 @@ def test_after_a_structure() -> None:
 
 def test_before_the_first_statement() -> None:
     assert _insert(function="open_port", where="start") == [
-        "/* if (count < 4) */",
+        "",
         "/* driver-builds: the hook */",
         "hook(port);",
-        "if (count < 4)",
+        "/* if (count < 4) */",
     ]
 
 
+def test_before_a_statement() -> None:
+    hook = {"function": "open_port", "where": "before", "statement": "if(stop(peer))"}
+    assert _insert(**hook) == [
+        "stop(peer); // stop(peer);",
+        "/* driver-builds: the hook */",
+        "hook(port);",
+        "if (stop(peer))",
+    ]
+
+
+def test_outside_of_preprocessor_blocks() -> None:
+    text = DRIVER.replace(
+        "\tint error;\n", "#ifdef A\n\tint error;\n#endif\n\n#if PAGE_SIZE < 8192\n\tfit(peer);\n#endif\n"
+    )
+    assert _insert(text, function="open_port", where="start")[-1] == "#if PAGE_SIZE < 8192"
+    with pytest.raises(StructureError, match="between #if and #endif of open_port"):
+        insert_hooks(_rule(function="open_port", where="after", statement="fit("), {"d.c": text})
+
+
+def test_at_file_level() -> None:
+    text = '#include <a.h>\n#ifdef B\n#include <b.h>\n#endif\n\nMODULE_LICENSE("GPL");\n' + DRIVER
+    assert _insert(text, where="after", statement="MODULE_LICENSE(", insert="#include <c.h>") == [
+        'MODULE_LICENSE("GPL");',
+        "/* driver-builds: the hook */",
+        "#include <c.h>",
+        '#include "driver.h"',
+    ]
+    assert _insert(where="includes", insert="#include <c.h>")[1:3] == [
+        "/* driver-builds: the hook */",
+        "#include <c.h>",
+    ]
+    with pytest.raises(StructureError, match="the file includes nothing"):
+        insert_hooks(_rule(where="includes"), {"d.c": "int a;\n"})
+
+
 def test_after_a_call_that_is_a_statement() -> None:
-    assert _insert(function="open_port", where="after", call="stop") == [
+    assert _insert(function="open_port", where="after", statement="stop(") == [
         "stop(peer); // stop(peer);",
         "/* driver-builds: the hook */",
         "hook(port);",
@@ -165,8 +200,8 @@ def test_where_a_function_succeeds() -> None:
         ({"struct": "ports", "where": "after"}, "0 places like this, wanted one: definition of struct ports"),
         ({"function": "close_port", "where": "start"}, "0 places .* definition of function close_port"),
         (
-            {"function": "open_port", "where": "after", "call": "fill"},
-            r"0 places .* statement fill\(\.\.\.\)",
+            {"function": "open_port", "where": "after", "statement": "fill("},
+            r"0 places .* statement fill\( in open_port",
         ),
         ({"function": "open_port", "where": "condition", "condition": "count"}, r"0 places .* if \(count\)"),
         ({"file": "e.c", "function": "open_port", "where": "start"}, "the driver has no such file"),
@@ -180,7 +215,7 @@ def test_no_place(hook: dict[str, Any], why: str) -> None:
 def test_two_places() -> None:
     twice = DRIVER.replace("stop(peer); //", "stop(peer);\n\tstop(peer); //")
     with pytest.raises(StructureError, match="2 places like this, wanted one: a statement stop"):
-        insert_hooks(_rule(function="open_port", where="after", call="stop"), {"d.c": twice})
+        insert_hooks(_rule(function="open_port", where="after", statement="stop("), {"d.c": twice})
     with pytest.raises(StructureError, match="2 places like this, wanted one: definition of function"):
         insert_hooks(
             _rule(function="init_port", where="start"),
@@ -208,7 +243,7 @@ int f(int x)
 """
     hooks = (
         Hook(name="one", file="d.c", function="f", where="start", insert="hook(1);"),
-        Hook(name="two", file="d.c", function="f", where="after", call="g", insert="hook(2);"),
+        Hook(name="two", file="d.c", function="f", where="after", statement="g(", insert="hook(2);"),
         Hook(name="three", file="d.c", function="f", where="condition", condition="y < 3", insert="hook(3)"),
         Hook(name="four", file="d.c", function="f", where="success", insert="hook(4);"),
     )
@@ -224,9 +259,9 @@ int f(int x)
     ("hook", "why"),
     [
         ('struct = "a"\nfunction = "b"\nwhere = "after"', "give struct or function"),
-        ('where = "start"', "give struct or function"),
+        ('where = "start"', "`start` is a place in a function"),
         ('struct = "a"\nwhere = "start"', "only the place"),
-        ('function = "a"\nwhere = "after"', "`call` belongs"),
+        ('function = "a"\nwhere = "after"', "`statement` belongs"),
         ('function = "a"\nwhere = "condition"', "`condition` belongs"),
         ('function = "a"\nwhere = "end"', "where"),
     ],

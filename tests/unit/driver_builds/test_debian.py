@@ -113,6 +113,7 @@ def test_the_exact_set() -> None:
 def test_only_kbuild_may_be_newer_as_debian_says() -> None:
     known = _known(["6.1.192-2"], ["6.1.200-1", "6.1.176-1"], ["6.1.192-2"])
     packages = choose_packages(RELEASE, HEADERS, parse_needs(RELEASE, HEADERS), known, "debian 12")
+    assert packages.kbuild is not None
     assert packages.kbuild.version == "6.1.200-1"
     older = _known(["6.1.192-2"], ["6.1.176-1"], ["6.1.192-2"])
     with pytest.raises(
@@ -162,14 +163,20 @@ def test_paths_lead_into_the_unpacked_root(tmp_path: Path) -> None:
     folder, final = tmp_path / "new", tmp_path / "final"
     headers = folder / "usr/src/linux-headers-6.1.0-56-amd64"
     headers.mkdir(parents=True)
-    (headers / "Makefile").write_text("include /usr/src/linux-headers-6.1.0-56-common/Makefile\n")
+    (headers / "Makefile").write_text(
+        "KBUILD_OUTPUT=/usr/src/linux-headers-6.1.0-56-amd64\n"
+        "include /usr/src/linux-headers-6.1.0-56-common/Makefile\n"
+    )
     (headers / "scripts").symlink_to("../../lib/linux-kbuild-6.1/scripts")
     (folder / "lib/modules/6.1.0-56-amd64").mkdir(parents=True)
     (folder / "lib/modules/6.1.0-56-amd64/build").symlink_to("/usr/src/linux-headers-6.1.0-56-amd64")
     repoint(folder, final)
     folder.rename(final)
     makefile = final / "usr/src/linux-headers-6.1.0-56-amd64/Makefile"
-    assert makefile.read_text() == f"include {final}/usr/src/linux-headers-6.1.0-56-common/Makefile\n"
+    assert makefile.read_text() == (
+        f"KBUILD_OUTPUT={final}/usr/src/linux-headers-6.1.0-56-amd64\n"
+        f"include {final}/usr/src/linux-headers-6.1.0-56-common/Makefile\n"
+    )
     assert (final / "lib/modules/6.1.0-56-amd64/build/Makefile").samefile(makefile)
     scripts = makefile.parent / "scripts"
     assert str(scripts.readlink()) == "../../lib/linux-kbuild-6.1/scripts", (

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from driver_builds.adapt.catalogue import Rule, parse_rule
 from driver_builds.catalogue import Correction
 from driver_builds.errors import DriverBuildError, RefusedAsUnsafe, StageError
 from driver_builds.manifest import load_manifest
 from driver_builds.pipeline.context import BuildContext
 from driver_builds.pipeline.correct import correct_text
 from driver_builds.pipeline.run import apply_plan, work_folders
-from driver_builds.plan import Step
+from driver_builds.plan import Step, build_key
 from driver_builds.tree_hash import hash_file
 from driver_builds.verify import find_artifact_problems
 
@@ -261,3 +262,123 @@ def test_work_folders_are_empty_alone_and_removed(tmp_path: Path) -> None:
     with work_folders(tmp_path, "6.1.0-56-amd64", said.append) as (work, logs):
         assert list(work.iterdir()) == list(logs.iterdir()) == []
     assert said == []
+
+
+def _write_rule(function: str) -> Rule:
+    return parse_rule(
+        f"""
+name = "e1000e-hooks"
+driver = "e1000e"
+why = "a test"
+header = "hooks.h"
+[[hook]]
+name = "depend on netmap"
+file = "e1000e/e1000e.c"
+function = "{function}"
+where = "start"
+insert = '#include "hooks.h"'
+""",
+        'static const char more[] __attribute__((section(".modinfo"), used)) = "depends=netmap";\n',
+    )
+
+
+def test_where_netmaps_patch_is_rejected_our_rule_is_used(miniature: Miniature) -> None:
+    miniature.write_driver("e1000e", miniature.get_source("e1000e").read_text().replace('"depends=";', '"";'))
+    rule = _write_rule("e1000e_open")
+    miniature.inputs = replace(miniature.inputs, rules=(rule,))
+    plan, _ = miniature.prepare()
+    details = [step.detail for step in plan.steps if step.stage == "patch"]
+    assert details[1] == "vanilla--e1000e--31200--99999, else adapted by e1000e-hooks"
+    context, _ = _apply(miniature)
+    manifest = load_manifest(context.artifacts)
+    assert manifest.refused == []
+    patch = manifest.modules[2].patch
+    assert patch is not None
+    assert (patch.stage, patch.name, patch.sha256) == ("adapted", "e1000e-hooks", rule.sha256)
+    assert [(hook.name, hook.file) for hook in patch.hooks] == [("depend on netmap", "e1000e/e1000e.c")]
+    assert patch.instead_of is not None
+    assert "1 of 1 hunks do not fit" in patch.instead_of
+    log = context.get_log("e1000e").read_text()
+    assert "upstream vanilla--e1000e--31200--99999: " in log
+    assert "adapted by e1000e-hooks" in log
+
+
+def test_a_rule_without_its_place_refuses_the_driver(miniature: Miniature) -> None:
+    _break(miniature, "patch")
+    miniature.inputs = replace(miniature.inputs, rules=(_write_rule("e1000e_close"),))
+    context, _ = _apply(miniature)
+    (refused,) = load_manifest(context.artifacts).refused
+    assert (refused.name, refused.stage) == ("e1000e", "patch")
+    assert "rule e1000e-hooks: 1 of 1 hooks have no place" in refused.reason
+    assert "no other patch of netmap's applies either" in refused.reason
+    assert any("hook 'depend on netmap' has no place" in line for line in refused.lines)
+
+
+def test_a_refusal_says_which_other_patch_would_apply(miniature: Miniature) -> None:
+    folder = miniature.tree / "LINUX" / "final-patches"
+    good = (folder / "vanilla--e1000e--31200--99999").read_text()
+    (folder / "vanilla--e1000e--20000--31200").write_text(good)
+    (folder / "vanilla--e1000e--31200--99999").write_text(good.replace('-    "depends=', '-    "needs='))
+    names = (*miniature.inputs.patch_names, "vanilla--e1000e--20000--31200")
+    miniature.inputs = replace(miniature.inputs, patch_names=names)
+    context, _ = _apply(miniature)
+    refusals = load_manifest(context.artifacts).refused
+    assert [refused.reason.split("; ")[-1] for refused in refusals] == [
+        "vanilla--e1000e--20000--31200 would apply here"
+    ]
+
+
+def test_editing_a_rule_rebuilds_its_driver_alone(miniature: Miniature) -> None:
+    one = replace(miniature.inputs, rules=(_write_rule("e1000e_open"),))
+    other = replace(miniature.inputs, rules=(_write_rule("e1000e_close"),))
+    assert build_key(one, "e1000e") != build_key(other, "e1000e")
+    assert build_key(one, "e1000") == build_key(other, "e1000")
+    assert build_key(one, "netmap") == build_key(other, "netmap")
+
+
+def test_a_fault_of_a_patch_is_corrected_in_a_copy(miniature: Miniature) -> None:
+    patch = miniature.tree / "LINUX/final-patches/vanilla--e1000--31200--99999"
+    patch.write_text(patch.read_text().replace('+    "depends=netmap', '+    "depends=nothing'))
+    line = patch.read_text().splitlines().index('+    "depends=nothing";') + 1
+    correction = Correction(
+        name="e1000-depends",
+        driver="e1000",
+        file=f"LINUX/final-patches/{patch.name}",
+        file_sha256=hash_file(patch),
+        line=line,
+        tokens={"nothing": "netmap"},
+        why="a test",
+    )
+    other = correction.model_copy(
+        update={"name": "other", "file": "LINUX/final-patches/vanilla--e1000--1--31200"}
+    )
+    miniature.inputs = replace(miniature.inputs, corrections=(correction, other))
+    before = hash_file(patch)
+    context, _ = _apply(miniature)
+    module = load_manifest(context.artifacts).modules[1]
+    assert (module.name, module.depends, module.corrections) == ("e1000", ["netmap"], ["e1000-depends"])
+    assert module.patch is not None
+    assert (module.patch.name, module.patch.sha256) == (patch.name, before)
+    assert hash_file(patch) == before
+
+
+@pytest.mark.parametrize("named", ["e1000e_open", "e1000e_other"])
+def test_a_hunk_in_another_function_than_it_names_is_refused(miniature: Miniature, named: str) -> None:
+    lines = "".join(f"    volatile int v{number} = {number};\n" for number in range(9))
+    other = f"int e1000e_other(void);\nint e1000e_other(void)\n{{\n{lines}    return 0;\n}}\n"
+    source = miniature.get_source("e1000e").read_text()
+    miniature.write_driver("e1000e", source.replace('"depends="', '"depends=netmap"') + other)
+    miniature.write_patch("e1000e", "v7 = 7", "v7 = 8")
+    patch = miniature.tree / "LINUX/final-patches/vanilla--e1000e--31200--99999"
+    patch.write_text(patch.read_text().replace(" @@\n", f" @@ int {named}(void)\n"))
+    context, _ = _apply(miniature)
+    refused = load_manifest(context.artifacts).refused
+    if named == "e1000e_other":
+        assert refused == []
+    else:
+        assert "1 of 1 hunks went into another function" in refused[0].reason
+        assert refused[0].lines == [
+            "e1000e/e1000e.c: hunk 1 is for e1000e_open, line 24 here is in e1000e_other"
+        ]
+        patched = context.get_folder("e1000e") / "drivers/net/ethernet/intel/e1000e/e1000e.c"
+        assert "v7 = 7" in patched.read_text()

@@ -10,7 +10,8 @@ from driver_builds.errors import StageError
 from driver_builds.modinfo import ModuleInfo
 from driver_builds.pipeline.inspect import find_problems
 from driver_builds.pipeline.kbuild import pick_lines
-from driver_builds.pipeline.unpack import parse_headers_version, parse_source_version
+from driver_builds.pipeline.probe import parse_probed_families
+from driver_builds.pipeline.unpack import is_same_version, parse_headers_version, parse_source_version
 
 GOOD = ModuleInfo(
     name="e1000",
@@ -34,6 +35,17 @@ def test_source_and_headers_versions() -> None:
         "#define LINUX_VERSION_PATCHLEVEL 1\n#define LINUX_VERSION_SUBLEVEL 192\n"
     )
     assert parse_headers_version(header) == (6, 1, 192)
+
+
+def test_version_of_old_headers() -> None:
+    old = f"#define LINUX_VERSION_CODE {(5 << 16) + (10 << 8) + 255}\n#define KERNEL_VERSION(a,b,c) 0\n"
+    assert parse_headers_version(old) == (5, 10, 255)
+    assert is_same_version((5, 10, 262), (5, 10, 255))
+    assert is_same_version((5, 10, 255), (5, 10, 255))
+    assert not is_same_version((5, 10, 254), (5, 10, 255))
+    assert not is_same_version((5, 11, 262), (5, 10, 255))
+    assert is_same_version((6, 1, 192), (6, 1, 192))
+    assert not is_same_version((6, 1, 193), (6, 1, 192))
 
 
 @pytest.mark.parametrize(
@@ -101,3 +113,14 @@ def test_what_inspect_objects_to(module: ModuleInfo, name: str, said: str) -> No
 def test_netmap_itself_need_not_depend_on_netmap() -> None:
     netmap = replace(GOOD, name="netmap", depends=())
     assert find_problems(netmap, "netmap", "6.1.0-56-amd64", KNOWN) == []
+
+
+def test_only_drivers_with_probes_are_probed() -> None:
+    lines = [
+        "if drv enabled e1000e; then",
+        "   if drv enabled virtio_net.c; then",
+        "drv enabled igb && y",
+        "# if drv enabled ice;",
+    ]
+    configure = "\n".join(lines)
+    assert parse_probed_families(configure) == {"e1000e", "virtio_net.c"}

@@ -9,6 +9,7 @@ from driver_builds.catalogue import load_drivers
 from driver_builds.plan import BuildInputs, Observed, Stage, build_key, plan_build
 
 COLD = """\
+tools    host                          the compiler of this host
 fetch    linux-headers-6.1.0-56-amd64  6.1.192-2, SHA-256 aaaaaaaaaaaaaaaa
 fetch    linux-headers-6.1.0-56-common 6.1.192-2, SHA-256 bbbbbbbbbbbbbbbb
 fetch    linux-kbuild-6.1              6.1.192-2, SHA-256 cccccccccccccccc
@@ -42,11 +43,11 @@ def test_cold(inputs: BuildInputs) -> None:
 def test_what_was_built_before_is_reused(inputs: BuildInputs) -> None:
     cached = _render(inputs, Observed(frozenset({"netmap", "e1000"})))
     lines = cached.splitlines()
-    assert lines[6:8] == [
+    assert lines[7:9] == [
         "reuse    netmap                        built from the same inputs before",
         "reuse    e1000                         built from the same inputs before",
     ]
-    assert lines[:6] + lines[8:] == COLD.splitlines()[:6] + COLD.splitlines()[13:]
+    assert lines[:7] + lines[9:] == COLD.splitlines()[:7] + COLD.splitlines()[14:]
 
 
 def test_nothing_is_fetched_when_all_is_in_the_cache(inputs: BuildInputs) -> None:

@@ -90,7 +90,8 @@ class Apt:
     def __init__(self, root: Path) -> None:
         self.root = root
         for name in (
-            "etc/apt",
+            "etc/apt/sources.list.d",
+            "etc/apt/apt.conf.d",
             "var/lib/apt/lists/partial",
             "var/cache/apt/archives/partial",
             "var/lib/dpkg",

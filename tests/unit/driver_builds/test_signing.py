@@ -236,3 +236,14 @@ def test_command_line(bench: Bench) -> None:
         "signed": ["netmap", "e1000"],
     }
     assert CliRunner().invoke(app, arguments, env=environment).stdout == f"unchanged: {bench.artifacts}\n"
+
+
+def test_verify_asks_who_signed(bench: Bench, tmp_path: Path) -> None:
+    arguments = ["verify", str(bench.artifacts), "--certificate", str(bench.key.certificate)]
+    unsigned = CliRunner().invoke(app, arguments)
+    assert unsigned.exit_code == 1
+    assert "netmap.ko: not signed by Studio MOK; run driver-builds sign" in unsigned.stdout
+    bench.sign()
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    other = make_key(tmp_path / "other")
+    assert CliRunner().invoke(app, [*arguments[:-1], str(other.certificate)]).exit_code == 1

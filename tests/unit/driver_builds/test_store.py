@@ -2,9 +2,12 @@
 """Directories are whole or not there: also when the writer is killed, and when two write at once."""
 
 import errno
+import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -161,3 +164,36 @@ def test_a_second_one_waits_and_says_so(tmp_path: Path) -> None:
         order.append("first")
     thread.join()
     assert order == ["first", "second"]
+
+
+def test_a_lock_is_held_until_the_last_program_of_a_killed_build_ends(tmp_path: Path) -> None:
+    """A build is killed, its compiler goes on: nobody may write beside it yet."""
+    target = tmp_path / "builds" / "6.1.0-1-amd64"
+    code = (
+        "import sys, pathlib; from driver_builds import process, store\n"
+        "with store.locked(pathlib.Path(sys.argv[1])) as lock, process.held(lock):\n"
+        "    process.run(['sh', '-c', 'echo $$ > \"$0\"; exec sleep 300', sys.argv[2]])"
+    )
+    build = subprocess.Popen([sys.executable, "-c", code, str(target), str(tmp_path / "pid")])
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().strip():
+        time.sleep(0.02)
+    compiler = int((tmp_path / "pid").read_text())
+    build.kill()
+    build.wait()
+    waited: list[Path] = []
+
+    def end_compiler(path: Path) -> None:
+        waited.append(path)
+        os.kill(compiler, signal.SIGKILL)
+
+    with store.locked(target, waiting=end_compiler):
+        assert waited == [target]
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "results" / "one.json"
+    store.write_file(path, "first")
+    with pytest.raises(UnicodeEncodeError):
+        store.write_file(path, "second \ud800")
+    assert path.read_text() == "first"
+    assert [entry.name for entry in path.parent.iterdir()] == ["one.json"]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,10 @@ class Deployment:
 
     def play(self, name: str, log: Path, *extra: str, may_fail: bool = False) -> int:
         """Run playbooks/NAME.yml with its output in `log`; returns its exit status."""
+        return self.play_file(Path("playbooks") / f"{name}.yml", log, *extra, may_fail=may_fail)
+
+    def play_file(self, playbook: Path, log: Path, *extra: str, may_fail: bool = False) -> int:
+        """Run a playbook of the checkout with its output in `log`; returns its exit status."""
         tools = Path(sys.executable).parent
         env = {
             **os.environ,
@@ -41,7 +46,7 @@ class Deployment:
             tools / "ansible-playbook",
             "-i",
             self.inventory,
-            f"playbooks/{name}.yml",
+            str(playbook),
             *extra,
         ]
         return run_logged(command, log, self.deadline, env=env, cwd=self.root, may_fail=may_fail)
@@ -50,6 +55,10 @@ class Deployment:
         """Run the site playbook; returns the counts of its recap."""
         self.play("site", log)
         return parse_recap(log.read_text(errors="replace"))
+
+    def install_release(self, log: Path) -> None:
+        """Install the appliance's commands in the guest, and run nothing of it."""
+        self.play_file(Path("tests/vm/lab/release.yml"), log)
 
     def verify(self, log: Path, frames: int) -> tuple[bool, str]:
         """Run testinfra by the verify playbook; returns whether it passed, and its summary or last lines."""
@@ -74,6 +83,28 @@ def read_status(access: Access) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise LabError("in the guest: `appliance status --json` printed no object")
     return document
+
+
+def read_next_boot(access: Access) -> tuple[bool, str]:
+    """`driver-builds check` in the guest: whether the next boot has its drivers, and what it says first."""
+    result = access.run("/opt/appliance/venv/bin/driver-builds check", limit_s=300)
+    if result.returncode not in (0, 1) or not result.stdout:
+        raise LabError(
+            f"in the guest: `driver-builds check` ended with {result.returncode}: {result.stderr.strip()}"
+        )
+    return result.returncode == 0, result.stdout.splitlines()[0]
+
+
+def read_stock(access: Access, drivers: Sequence[str]) -> list[str]:
+    """What is left of the modules' package in the guest; [] where it is as it was before."""
+    listed = access.run(
+        "dpkg-query -W -f '${Package} ${db:Status-Status}\\n' 'netmap-modules-*' 2>/dev/null"
+    ).stdout
+    left = [line for line in listed.splitlines() if line.endswith(" installed")]
+    files = access.read(f"modinfo -n {' '.join(drivers)}").splitlines()
+    left += [file for file in files if "/kernel/" not in file]
+    loaded = access.run("cat /sys/module/netmap/refcnt").stdout.strip()
+    return [*left, *([f"netmap is loaded, {loaded} users"] if loaded else [])]
 
 
 def worker_pids(status: dict[str, Any]) -> dict[str, int]:

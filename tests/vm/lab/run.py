@@ -92,10 +92,16 @@ class Lab:
             )
         with self.guest(needs_headers=self.options.ports is Ports.NETMAP) as guest:
             deployment = self.write_inventory(guest, wheelhouse)
+            if self.options.ports is Ports.NETMAP:
+                with self.report.phase("commands alone"):
+                    deployment.install_release(self.folder / "release.log")
+                self.check_next_boot(guest, "before the install", wanted=False)
             with self.report.phase("playbook, first run"):
                 counts = deployment.deploy(self.folder / "playbook-1.log")
                 self.report.check("first playbook run", True, describe_counts(counts))
             self.check_ports(guest)
+            if self.options.ports is Ports.NETMAP:
+                self.check_next_boot(guest, "after the install", wanted=True)
             with self.report.phase("media"):
                 sent = exchange_all(self.media, guest.cables, self.options.slowdown, self.report)
             before = self.check_account(guest, sent)
@@ -107,6 +113,10 @@ class Lab:
             unchanged = counts["changed"] == 0
             self.report.check("second playbook run changes nothing", unchanged, describe_counts(counts))
             self.check_workers(guest, before)
+            if self.options.ports is Ports.NETMAP:
+                with self.report.phase("rollback"):
+                    deployment.play("rollback", self.folder / "rollback.log")
+                self.check_rolled_back(guest)
 
     def write_inventory(self, guest: Guest, wheelhouse: Path) -> Deployment:
         """Inventory for this guest in the run folder."""
@@ -132,6 +142,22 @@ class Lab:
         seen = ", ".join(f"{count} {name}" for name, count in account.items())
         self.report.check("the appliance's account", account == wanted, f"{seen}; {sent} were sent")
         return status
+
+    def check_next_boot(self, guest: Guest, when: str, wanted: bool) -> None:
+        """`driver-builds check` in the guest says whether its next boot has its drivers."""
+        seen, said = deploy.read_next_boot(guest.access)
+        self.report.check(
+            f"driver-builds check {when} {'passes' if wanted else 'fails'}", seen is wanted, said
+        )
+
+    def check_rolled_back(self, guest: Guest) -> None:
+        """The stock drivers are back, for now and for the next boot, and the package is gone."""
+        drivers = [nic.driver for nic in MEDIA_NICS[Ports.NETMAP]]
+        left = deploy.read_stock(guest.access, drivers)
+        self.report.check(
+            "rollback gives the stock drivers back", not left, ", ".join(left) or "nothing left"
+        )
+        self.check_next_boot(guest, "after the rollback", wanted=False)
 
     def check_workers(self, guest: Guest, before: dict[str, Any]) -> None:
         """Nothing restarted between the status `before` and now."""
