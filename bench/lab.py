@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
@@ -28,11 +28,10 @@ from driver_builds.release import release_order
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/builds"))
 
-from guest import unpack_package, write_initramfs
+from netmap_guest import compile_static, run_guest
 from report import Figure, render_figures, write_report
 
 ROOT = Path(__file__).parents[1]
-LIMIT_S = 900
 SIZES_BYTES = (60, 1400)
 FORWARD_S, LINK_S = 5, 5  # of a measurement; until an e1000 has its link after the reset of opening
 PIPE_LINK_S = 1
@@ -59,28 +58,20 @@ RATE = re.compile(r"RX .*?\(([0-9.]+) ?([KMG]?)pkts .*? in ([0-9]+) usec\)")
 SCALE = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9}
 
 
-def _compile(sources: Iterable[Path], includes: Iterable[Path], target: Path, *options: str) -> Path:
-    """Static: the guest has no C library."""
-    command = ["gcc", "-O3", "-static", "-pthread", "-w", *options, *(f"-I{path}" for path in includes)]
-    command += [*map(str, sources), "-o", str(target), "-lm", "-lrt"]
-    subprocess.run(command, check=True)
-    return target
-
-
 def build_programs(netmap: Path, folder: Path) -> dict[str, Path]:
-    """Path in the guest -> program."""
+    """Name -> program."""
     library = sorted((netmap / "libnetmap").glob("*.c"))
     includes = [netmap / "sys", netmap / "apps/include", netmap / "libnetmap"]
     native = ROOT / "native"
     ours = [*sorted((native / "src").glob("*.c")), native / "bench/bench_wire.c"]
     programs = {
-        f"bin/{name}": _compile(
-            [netmap / f"apps/{name}/{name}.c", *library], includes, folder / name, "-DNO_PCAP"
+        name: compile_static(
+            [netmap / f"apps/{name}/{name}.c", *library], includes, folder / name, "-DNO_PCAP", "-w"
         )
         for name in ("pkt-gen", "bridge", "vale-ctl")
     }
     arguments = ("-std=gnu11", "-D_GNU_SOURCE")
-    programs["bin/bench_wire"] = _compile(
+    programs["bench_wire"] = compile_static(
         ours, [native / "include", native / "src"], folder / "bench_wire", *arguments
     )
     return programs
@@ -97,10 +88,6 @@ def _forwarders(one: str, two: str) -> dict[str, str]:
 def build_script(rounds: int) -> Iterator[str]:
     """The commands of the boot, forwarders in turn."""
     nics = f"netmap:eth0 netmap:eth3 {LINK_S} '-R {NIC_FRAMES_PER_S}'"
-    yield "mkdir -p /dev/shm && mount -t tmpfs tmpfs /dev/shm"
-    yield "step insmod /modules/netmap.ko"
-    yield "step insmod /modules/e1000.ko"
-    yield from (f"step ip link set eth{number} up promisc on" for number in range(4))
     yield MEASURE
     for _ in range(rounds):
         for size in SIZES_BYTES:
@@ -115,18 +102,6 @@ def build_script(rounds: int) -> Iterator[str]:
                 yield "sleep 1"
                 yield f"measure {who} pipes {size} 'netmap:p{{1' 'netmap:p}}2' {PIPE_LINK_S}; end $forwarder"
             yield f"measure vale ports {size} vale1:a vale1:b {PIPE_LINK_S}"
-
-
-def boot(kernel: Path, initramfs: Path, log: Path, accelerator: str) -> str:
-    """Boots to power-off; returns the serial log."""
-    command = ["qemu-system-x86_64", "-accel", accelerator, "-smp", "2", "-m", "1024", "-nodefaults"]
-    command += ["-display", "none", "-serial", f"file:{log}", "-no-reboot", "-kernel", str(kernel)]
-    command += ["-initrd", str(initramfs), "-append", "console=ttyS0 panic=-1 quiet"]
-    for number in range(4):
-        command += ["-netdev", f"hubport,id=net{number},hubid={number // 2}"]
-        command += ["-device", f"e1000,netdev=net{number},mac=52:54:00:00:00:0{number}"]
-    subprocess.run(command, check=True, timeout=LIMIT_S, stdin=subprocess.DEVNULL)
-    return log.read_text("utf-8", "replace")
 
 
 def parse_figures(serial: str) -> list[Figure]:
@@ -150,7 +125,6 @@ def main() -> int:
     parser.add_argument(
         "--rounds", type=int, default=1, help="measurements of each forwarder, place and size"
     )
-    parser.add_argument("--accel", default="tcg,thread=multi", help="of QEMU: kvm where the machine has it")
     parser.add_argument("--output", type=Path, default=ROOT / "build/bench-lab.json")
     options = parser.parse_args()
     source = os.environ.get("NETMAP_SOURCE", "")
@@ -168,14 +142,12 @@ def main() -> int:
         build = [sys.executable, "-m", "driver_builds.cli.main", "build", "--kernel", release]
         build += ["--driver", "e1000", "--artifacts", str(folder)]
         subprocess.run(build, check=True, cwd=ROOT, stdout=sys.stderr)
-        image = unpack_package(f"linux-image-{release}", cache, folder / "image")
-        shell = unpack_package("busybox-static", cache, folder / "shell")
-        files = {"bin/busybox": shell / "bin/busybox", **build_programs(tree.path, folder)}
-        files |= {f"modules/{one}.ko": folder / release / f"{one}.ko" for one in ("netmap", "e1000")}
-        write_initramfs(folder / "initramfs", list(build_script(options.rounds)), files)
         log = options.output.with_suffix(".serial.log")
         log.parent.mkdir(parents=True, exist_ok=True)
-        serial = boot(image / f"boot/vmlinuz-{release}", folder / "initramfs", log, options.accel)
+        programs = build_programs(tree.path, folder)
+        serial = run_guest(
+            release, cache, folder / release, programs, list(build_script(options.rounds)), log
+        )
     figures = parse_figures(serial)
     complete = (
         "GUEST DONE" in serial and "FAILED" not in serial and all(one.median_frames_per_s for one in figures)
