@@ -2,6 +2,7 @@
 """What is wrong, as sentences for the operator: what was seen, what was wanted, what to do."""
 
 import json
+import time
 from datetime import UTC, datetime
 
 from appliance.config.worker_spec import WorkerFiles
@@ -11,6 +12,8 @@ from appliance.telemetry.records import PortRecord, WorkerRecord
 
 # A worker beats at least every 200 ms (fastpath.h, heartbeat_ns); ten missed beats are no jitter.
 STALE_HEARTBEAT_S = 2.0
+# An e1000's link is back about four seconds after its port was opened.
+LINK_SETTLES_S = 6
 # A table is taken at the next turn: pending is a problem only where turns stopped coming.
 PENDING_HEARTBEAT_S = 0.5
 
@@ -41,7 +44,7 @@ def list_port_problems(port: PortRecord, before: PortRecord | None = None) -> tu
     """The problems of one port; `before` is the same port in an earlier observation."""
     name = f"port {port.name} of worker {port.worker}"
     problems = []
-    if port.state != "up":
+    if port.state != "up" and not _is_settling(port):
         problems.append(f"{name}: {_describe_state(port)}")
     if missing := count_unaccounted(port):
         problems.append(f"{name}: {missing} received frames are not accounted for; report this as a defect")
@@ -71,6 +74,11 @@ _STATES = {
     "gone": "{device} is gone{since}: {error}; the port returns by itself when the interface does",
     "reopening": "{device} failed and cannot be opened again{since}: {error}; it is tried ten times a second",
 }
+
+
+def _is_settling(port: PortRecord) -> bool:
+    """A NIC that netmap takes over resets its link: none for some seconds is no problem."""
+    return port.state == "no_link" and time.time_ns() - port.since_ns < LINK_SETTLES_S * 1_000_000_000
 
 
 def _describe_state(port: PortRecord) -> str:
