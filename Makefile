@@ -19,7 +19,7 @@ LAB_ARGS := $(if $(PORTS),--ports $(PORTS)) $(if $(KEEP),--keep)
 C_FILES = $(shell git ls-files 'native/*.c' 'native/*.h')
 SHELL_FILES = $(shell git ls-files '*.sh' .ci/run)
 
-.PHONY: help setup demo test lab wheelhouse bench lint types c-test pytest format docs lock clean
+.PHONY: help setup demo test lab wheelhouse matrix bench bench-kernel bench-lab fuzz lint types c-test pytest format docs lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,9 +36,10 @@ lab-asked:
 lab: lab-asked build/lab-packages.stamp setup ## deploy a QEMU guest with the playbook and forward media through it (NETMAP_SOURCE=… or PORTS=xdp)
 	$(PYTHON) -P tests/vm/lab_cli.py run $(LAB_ARGS)
 
-bench: setup ## nanoseconds a frame through the true loop over memory ports
+bench: setup ## nanoseconds a frame of the true loop, beside a floor and testpmd; also as build/bench.json
 	@[ -d build/bench ] || meson setup -Dextension=false --buildtype=release build/bench >/dev/null
-	meson test -C build/bench --benchmark --verbose
+	ninja -C build/bench native/bench/bench_forward >/dev/null
+	$(PYTHON) -P native/bench/run_bench.py build/bench/native/bench/bench_forward build/bench.json
 
 .PHONY: netmap-asked
 netmap-asked:
@@ -47,11 +48,31 @@ netmap-asked:
 matrix: netmap-asked build/lab-packages.stamp setup ## build and test drivers for every known kernel, write docs/reference/driver-matrix.* (NETMAP_SOURCE=…)
 	driver-builds matrix --run --artifacts artifacts --output docs/reference
 
+.PHONY: bench-programs
+bench-programs: setup
+	@[ -d build/bench ] || meson setup -Dextension=false --buildtype=release build/bench >/dev/null
+	@meson compile -C build/bench >/dev/null
+
+bench-kernel: bench-programs ## AF_XDP beside the Linux bridge and DPDK on the same veth pairs (root)
+	$(PYTHON) -P bench/kernel.py
+
+bench-lab: setup ## the worker beside netmap's bridge and VALE in one guest (NETMAP_SOURCE=…)
+	$(PYTHON) -P bench/lab.py
+
 wheelhouse: setup ## dist/wheelhouse: studio-bypass and all it depends on, for the appliance role
 	@rm -rf dist/wheelhouse
 	@pip wheel -q -w dist/wheelhouse --require-hashes -r requirements/appliance.lock
 	@pip wheel -q -w dist/wheelhouse --no-deps --no-build-isolation .
 	@echo "dist/wheelhouse: $$(ls dist/wheelhouse | wc -l) wheels"
+
+# make fuzz FUZZ_SECONDS=1800
+FUZZ_SECONDS ?= 60
+FUZZERS := parse rewrite ring
+fuzz: setup build/test-packages.stamp ## parser, rewrite and loop against any bytes, FUZZ_SECONDS (60) each
+	@[ -d build/fuzz ] || CC=clang meson setup -Dextension=false -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false build/fuzz >/dev/null
+	ninja -C build/fuzz
+	for name in $(FUZZERS); do mkdir -p build/corpus/$$name && build/fuzz/native/fuzz/fuzz_$$name -max_total_time=$(FUZZ_SECONDS) \
+		-max_len=2048 -detect_leaks=0 -print_final_stats=1 -artifact_prefix=build/corpus/$$name- build/corpus/$$name native/fuzz/corpus/$$name || exit 1; done
 
 # ---- installing
 
@@ -93,6 +114,7 @@ types: setup ## mypy strict, the lab and the frame tests included
 	MYPYPATH=tests/vm mypy -p lab
 	MYPYPATH=tests/media:demo mypy --ignore-missing-imports demo tests/media
 	MYPYPATH=tests/media mypy --ignore-missing-imports tests/kernel
+	MYPYPATH=tests/media:tests/builds:bench mypy --ignore-missing-imports bench
 	mypy --ignore-missing-imports docs/generate.py requirements/*.py
 
 # meson setup keeps a configured folder as it is; a new option needs `make clean`.

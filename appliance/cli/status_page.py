@@ -113,7 +113,8 @@ def _build_rates(port: PortRecord, before: PortRecord | None, elapsed_s: float) 
 
 
 def _render_device(port: PortRecord) -> str:
-    return f"{port.device} {_ADAPTERS.get(port.adapter, port.adapter)}"
+    state = "" if port.state == "up" else f" {port.state.upper().replace('_', ' ')}"
+    return f"{port.device} {_ADAPTERS.get(port.adapter, port.adapter)}{state}"
 
 
 def _build_drops(document: StatusDocument) -> Iterator[Block]:
@@ -129,6 +130,10 @@ def _build_drops(document: StatusDocument) -> Iterator[Block]:
             reasons.append(f"too long {_group(port.tx_too_long_frames)} copies")
         if port.sync_errors:
             reasons.append(f"sync errors {_group(port.sync_errors)}")
+        if port.outages:
+            reasons.append(f"outages {_group(port.outages)}, opened again {_group(port.reopened)} times")
+        if port.unconfirmed_frames:
+            reasons.append(f"unconfirmed {_group(port.unconfirmed_frames)} copies in rings given up")
         if reasons:
             yield Line(f"{port.name}: {', '.join(reasons)}")
 

@@ -43,7 +43,7 @@ def _build_route(route: Route, ports: Mapping[str, int], counter: int) -> TableR
         vlan=match.vlan,
         inner_vlan=match.inner_vlan,
     )
-    return TableRoute(key, tuple(ports[name] for name in route.outputs), counter)
+    return TableRoute.exact(key, [ports[name] for name in route.outputs], counter)
 
 
 def publish_table(

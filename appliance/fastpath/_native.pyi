@@ -28,6 +28,10 @@ class _Lib:
     FP_MAX_ROUTES: int
     FP_DIGEST_BYTES: int
     FP_VLAN_NONE: int
+    FP_NOT_RTP: int
+    FP_MAX_SHAPES: int
+    FP_MAX_REWRITES: int
+    FP_LEVEL_UDP: int
     FP_BURST_FRAMES: int
     FP_DROP_COUNT: int
     FP_E_INVALID: int
@@ -46,9 +50,33 @@ class _Lib:
     FP_E_TORN: int
     FP_E_SPEC: int
     FP_E_REGION: int
+    FP_E_MTU: int
+    FP_E_SHAPES: int
     FP_OPEN_ALLOW_EMULATED: int
     FP_OPEN_XDP_ZEROCOPY: int
     FP_OPEN_XDP_GENERIC: int
+    FP_MATCH_PORT: int
+    FP_MATCH_VLAN: int
+    FP_MATCH_INNER_VLAN: int
+    FP_MATCH_UDP_PORT: int
+    FP_MATCH_UDP_SOURCE: int
+    FP_MATCH_DSCP: int
+    FP_MATCH_PAYLOAD_TYPE: int
+    FP_MATCH_SSRC: int
+    FP_SET_DESTINATION_MAC: int
+    FP_SET_SOURCE_MAC: int
+    FP_SET_VLAN: int
+    FP_PUSH_VLAN: int
+    FP_POP_VLAN: int
+    FP_SET_SOURCE: int
+    FP_SET_DESTINATION: int
+    FP_SET_UDP_SOURCE: int
+    FP_SET_UDP_PORT: int
+    FP_SET_DSCP: int
+    FP_DECREMENT_TTL: int
+    FP_SET_PAYLOAD_TYPE: int
+    FP_SET_SSRC: int
+    FP_ROUTE_TO_HOST: int
 
     def fp_error_text(self, code: int) -> CData: ...
     def fp_drop_label(self, index: int) -> CData: ...
@@ -58,7 +86,7 @@ class _Lib:
     def fp_table_destroy(self, table: CData) -> None: ...
     def fp_table_add(self, table: CData, route: CData) -> int: ...
     def fp_table_count(self, table: CData) -> int: ...
-    def fp_table_lookup(self, table: CData, key: CData) -> CData: ...
+    def fp_table_lookup(self, table: CData, key: CData, level: int, out: CData) -> int: ...
     def fp_region_create(self, buffer_count: int, buffer_bytes: int, out: CData) -> int: ...
     def fp_region_destroy(self, region: CData) -> None: ...
     def fp_port_open(self, config: CData, region: CData, out: CData) -> int: ...
@@ -73,6 +101,7 @@ class _Lib:
     def fp_state_read_worker(self, state: CData, out: CData) -> int: ...
     def fp_state_read_port_info(self, state: CData, port: int, out: CData) -> int: ...
     def fp_state_read_port(self, state: CData, port: int, out: CData) -> int: ...
+    def fp_state_read_port_health(self, state: CData, port: int, out: CData) -> int: ...
     def fp_state_read_route(self, state: CData, counter: int, out: CData) -> int: ...
     def fp_state_publish(self, state: CData, table: CData, generation: int, digest: CData) -> int: ...
     def fp_state_request_stop(self, state: CData) -> None: ...

@@ -15,7 +15,10 @@ MAX_OUTPUTS: int = lib.FP_MAX_OUTPUTS
 MAX_ROUTES: int = lib.FP_MAX_ROUTES
 DIGEST_BYTES: int = lib.FP_DIGEST_BYTES
 BURST_FRAMES: int = lib.FP_BURST_FRAMES
+MAX_SHAPES: int = lib.FP_MAX_SHAPES  # sets of compared fields and prefix lengths in one table
+MAX_REWRITES: int = lib.FP_MAX_REWRITES  # outputs with a rewrite in one table
 NO_VLAN: int = lib.FP_VLAN_NONE  # key field: the frame carries no such tag
+NOT_RTP: int = lib.FP_NOT_RTP  # key field payload_type: the frame carries no RTP
 
 E_INVALID: int = lib.FP_E_INVALID
 E_NO_MEMORY: int = lib.FP_E_NO_MEMORY
@@ -33,6 +36,8 @@ E_STATE_VERSION: int = lib.FP_E_STATE_VERSION
 E_TORN: int = lib.FP_E_TORN
 E_SPEC: int = lib.FP_E_SPEC
 E_REGION: int = lib.FP_E_REGION
+E_MTU: int = lib.FP_E_MTU
+E_SHAPES: int = lib.FP_E_SHAPES
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,7 @@ DROP_LABELS: tuple[str, ...] = tuple(reason.label for reason in DROP_REASONS)
 # Value -> name of each enumeration, in C's order: {1: "netmap", 2: "xdp", 3: "memory"} and so on.
 KINDS: dict[int, str] = _enum_labels("enum fp_port_kind", "FP_PORT_")
 ADAPTERS: dict[int, str] = _enum_labels("enum fp_adapter", "FP_ADAPTER_")
+PORT_STATES: dict[int, str] = _enum_labels("enum fp_port_state", "FP_PORT_IS_")
 WAITS: dict[int, str] = _enum_labels("enum fp_wait", "FP_WAIT_")
 # Code -> its name in C: {-1: "FP_E_INVALID", ...}. 0 is success and left out.
 ERRORS: dict[int, str] = {code: name for code, name in ffi.typeof("enum fp_error").elements.items() if code}

@@ -54,6 +54,18 @@ class PortCounters:
 
 
 @dataclass(frozen=True, slots=True)
+class PortHealth:
+    """`struct fp_port_health`: whether a port can move frames, since when, and how often it could not."""
+
+    state: str  # "up", "no_link", "down", "gone", "reopening"
+    since_ns: int  # CLOCK_REALTIME
+    outages: int
+    reopened: int
+    unconfirmed_frames: int
+    open_error: str | None  # why the last try to open it again failed; None where it did not
+
+
+@dataclass(frozen=True, slots=True)
 class RouteCounters:
     """Frames and bytes a route matched, counted from the worker's start across generations."""
 
@@ -117,6 +129,21 @@ class StateSegment(Handle):
         counts = ffi.unpack(out.dropped_frames, len(names.DROP_LABELS))
         dropped = dict(zip(names.DROP_LABELS, counts, strict=True))
         return PortCounters(dropped_frames=dropped, **values)
+
+    def read_port_health(self, port: int) -> PortHealth:
+        """Whether port `port` can move frames."""
+        out = ffi.new("struct fp_port_health *")
+        with self.use() as state:
+            check_result(lib.fp_state_read_port_health(state, port, out), f"{self._what}: port {port}")
+        error = names.error_text(out.error) if out.error else None
+        return PortHealth(
+            state=names.PORT_STATES.get(out.state, str(out.state)),
+            since_ns=out.since_ns,
+            outages=out.outages,
+            reopened=out.reopened,
+            unconfirmed_frames=out.unconfirmed_frames,
+            open_error=f"{error} ({os.strerror(out.error_errno)})" if out.error_errno else error,
+        )
 
     def read_route(self, counter: int) -> RouteCounters:
         """The counters with index `counter`."""

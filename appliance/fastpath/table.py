@@ -1,31 +1,49 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Route tables: exact match on a frame key, built here, copied into the state segment by `publish`."""
+"""Route tables: matches and what becomes of their frames, built here, copied into the state segment by `publish`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from appliance.fastpath import names
 from appliance.fastpath._native import ffi, lib
 from appliance.fastpath.errors import NativeError, check_result
-from appliance.fastpath.frames import FrameKey, read_key, write_key
+from appliance.fastpath.frames import FrameKey, write_key
 from appliance.fastpath.handle import Handle
+from appliance.fastpath.matches import Match, read_match, write_match
+from appliance.fastpath.rewrites import Rewrite, read_rewrite, write_rewrite
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """The index of an egress port in its worker, and what is written into its copy."""
+
+    port: int
+    rewrite: Rewrite | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """One match and where its frames go.
 
-    `outputs` are 1..MAX_OUTPUTS indices of egress ports in their worker, each once. `counter` is the
-    index of its frame and byte counters, 0..MAX_ROUTES-1, kept by a route across generations.
+    `outputs` are at most MAX_OUTPUTS, every port once; none of them drops the frames. `counter` is the index of
+    its frame and byte counters, 0..MAX_ROUTES-1, kept by a route across generations. Frames of a route `to_host`
+    count as given to the host stack, not as forwarded.
     """
 
-    key: FrameKey
-    outputs: tuple[int, ...]
+    match: Match
+    outputs: tuple[Output, ...]
     counter: int
+    to_host: bool = False
+
+    @classmethod
+    def exact(cls, key: FrameKey, ports: Sequence[int], counter: int) -> "Route":
+        """A route for `Match.exact(key)` whose outputs send frames as they came."""
+        return cls(Match.exact(key), tuple(Output(port) for port in ports), counter)
 
 
 class RouteTable(Handle):
-    """A table under construction; one hash lookup finds a route whatever their number."""
+    """A table under construction; one hash lookup for each set of compared fields, whatever the number of routes."""
 
     def __init__(self, capacity_routes: int = names.MAX_ROUTES) -> None:
         """`capacity_routes` is 1..MAX_ROUTES. NativeError outside it or where memory is short."""
@@ -51,33 +69,45 @@ class RouteTable(Handle):
 
     def add(self, route: Route) -> None:
         """Add one route. E_DUPLICATE where its key is present, E_TABLE_FULL past the capacity."""
-        subject = f"route {route.key}"
-        _check_range(f"{subject}: number of outputs", len(route.outputs), 1, names.MAX_OUTPUTS)
+        subject = f"route {route.match}"
+        _check_range(f"{subject}: number of outputs", len(route.outputs), 0, names.MAX_OUTPUTS)
         _check_range(f"{subject}: counter", route.counter, 0, names.MAX_ROUTES - 1)
         native = ffi.new("struct fp_route *")
-        write_key(route.key, native.key)
+        write_match(route.match, native.match)
         for position, output in enumerate(route.outputs):
-            _check_range(f"{subject}: output", output, 0, names.MAX_PORTS - 1)
-            native.outputs[position] = output
+            _check_range(f"{subject}: output", output.port, 0, names.MAX_PORTS - 1)
+            native.outputs[position].port = output.port
+            if output.rewrite is not None:
+                write_rewrite(output.rewrite, native.outputs[position].rewrite)
         native.output_count = len(route.outputs)
         native.counter = route.counter
+        native.flags = lib.FP_ROUTE_TO_HOST if route.to_host else 0
         with self.use() as table:
             check_result(lib.fp_table_add(table, native), subject)
 
     def lookup(self, key: FrameKey) -> Route | None:
-        """The route of a key, as the worker would find it."""
+        """The route of a whole UDP frame with this key, as the worker would find it."""
         native_key = ffi.new("struct fp_key *")
+        found = ffi.new("struct fp_route *")
         write_key(key, native_key)
         with self.use() as table:
-            found = lib.fp_table_lookup(table, native_key)
-            if found == ffi.NULL:
-                return None
-            outputs = tuple(found.outputs[position] for position in range(found.output_count))
-            return Route(read_key(found.key), outputs, found.counter)
+            return (
+                _read_route(found)
+                if lib.fp_table_lookup(table, native_key, lib.FP_LEVEL_UDP, found)
+                else None
+            )
 
     def __len__(self) -> int:
         with self.use() as table:
             return lib.fp_table_count(table)
+
+
+def _read_route(source: Any) -> Route:
+    outputs = tuple(
+        Output(source.outputs[position].port, read_rewrite(source.outputs[position].rewrite))
+        for position in range(source.output_count)
+    )
+    return Route(read_match(source.match), outputs, source.counter, bool(source.flags & lib.FP_ROUTE_TO_HOST))
 
 
 def _check_range(subject: str, value: int, lowest: int, highest: int) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from appliance.config.worker_spec import WorkerFiles, list_worker_files
-from appliance.fastpath import NativeError, PortCounters, PortInfo, StateSegment, WorkerSnapshot
+from appliance.fastpath import NativeError, PortCounters, PortHealth, PortInfo, StateSegment, WorkerSnapshot
 from appliance.telemetry.account import is_balanced, sum_accounts
 from appliance.telemetry.problems import (
     list_port_problems,
@@ -56,7 +56,7 @@ def _collect_worker(files: WorkerFiles, routes: Mapping[str, int], restarts: int
     try:
         with StateSegment.open(files.state) as state:
             snapshot = state.read_worker()
-            ports = tuple(_read_port(state, files.name, index) for index in range(snapshot.port_count))
+            ports = read_ports(state, files.name)
             counted = tuple(_read_route(state, name, counter) for name, counter in routes.items())
     except NativeError as error:
         return _describe_unreadable(files, restarts, error)
@@ -100,14 +100,30 @@ def _describe_unreadable(files: WorkerFiles, restarts: int, error: NativeError) 
 
 
 def _read_port(state: StateSegment, worker: str, index: int) -> PortRecord:
-    return build_port_record(worker, state.read_port_info(index), state.read_port(index))
+    info, counters = state.read_port_info(index), state.read_port(index)
+    return build_port_record(worker, info, counters, state.read_port_health(index))
 
 
-def build_port_record(worker: str, info: PortInfo, counters: PortCounters) -> PortRecord:
-    """A port's description and counters as one record."""
+def build_port_record(worker: str, info: PortInfo, counters: PortCounters, health: PortHealth) -> PortRecord:
+    """A port's description, counters and health as one record."""
     described = {field: getattr(info, field) for field in info.__slots__ if field != "spec"}
     counted = {field: getattr(counters, field) for field in counters.__slots__}
-    return PortRecord(worker=worker, device=info.spec, **described, **counted)
+    state = {field: getattr(health, field) for field in health.__slots__}
+    return PortRecord(worker=worker, device=info.spec, **described, **counted, **state)
+
+
+def name_swaps(ports: tuple[PortRecord, ...]) -> tuple[PortRecord, ...]:
+    """The same ports of one worker, each with the others of its memory region: between them buffers are swapped."""
+    return tuple(
+        port.model_copy(
+            update={
+                "swaps_with": tuple(
+                    other.name for other in ports if other.region == port.region and other is not port
+                )
+            }
+        )
+        for port in ports
+    )
 
 
 def _read_route(state: StateSegment, name: str, counter: int) -> RouteRecord:
@@ -117,4 +133,5 @@ def _read_route(state: StateSegment, name: str, counter: int) -> RouteRecord:
 
 def read_ports(state: StateSegment, worker: str) -> tuple[PortRecord, ...]:
     """Every port of an open segment; the worker uses it for its final account."""
-    return tuple(_read_port(state, worker, index) for index in range(state.read_worker().port_count))
+    count = state.read_worker().port_count
+    return name_swaps(tuple(_read_port(state, worker, index) for index in range(count)))

@@ -2,6 +2,8 @@
 """What is wrong, as sentences for the operator: what was seen, what was wanted, what to do."""
 
 import json
+import time
+from datetime import UTC, datetime
 
 from appliance.config.worker_spec import WorkerFiles
 from appliance.fastpath import NativeError
@@ -10,6 +12,8 @@ from appliance.telemetry.records import PortRecord, WorkerRecord
 
 # A worker beats at least every 200 ms (fastpath.h, heartbeat_ns); ten missed beats are no jitter.
 STALE_HEARTBEAT_S = 2.0
+# An e1000's link is back about four seconds after its port was opened.
+LINK_SETTLES_S = 6
 # A table is taken at the next turn: pending is a problem only where turns stopped coming.
 PENDING_HEARTBEAT_S = 0.5
 
@@ -40,11 +44,13 @@ def list_port_problems(port: PortRecord, before: PortRecord | None = None) -> tu
     """The problems of one port; `before` is the same port in an earlier observation."""
     name = f"port {port.name} of worker {port.worker}"
     problems = []
+    if port.state != "up" and not _is_settling(port):
+        problems.append(f"{name}: {_describe_state(port)}")
     if missing := count_unaccounted(port):
         problems.append(f"{name}: {missing} received frames are not accounted for; report this as a defect")
     if missing := count_unaccounted_copies(port):
         problems.append(f"{name}: {missing} offered copies are not accounted for; report this as a defect")
-    if errors := _rise(port, before, "sync_errors"):
+    if port.state == "up" and (errors := _rise(port, before, "sync_errors")):
         problems.append(
             f"{name}: {errors} failed syncs of {port.device}{_since(before)}, none was wanted; "
             "look at the interface's link and the kernel log"
@@ -54,12 +60,34 @@ def list_port_problems(port: PortRecord, before: PortRecord | None = None) -> tu
             f"{name}: {missed} frames were lost before its RX ring since the last look, because it was full; "
             "look whether the worker gets its CPU, give it one of its own (cpu:) or more ring_slots"
         )
-    if before is not None and (full := _rise(port, before, "tx_full_frames")):
+    if before is not None and port.state == "up" and (full := _rise(port, before, "tx_full_frames")):
         problems.append(
             f"{name}: {full} copies found its TX ring full since the last look; "
             f"the output is slower than the input: look at the link of {port.device}"
         )
     return tuple(problems)
+
+
+_STATES = {
+    "no_link": "the interface of {device} has no link{since}; look at the cable and at the other end",
+    "down": "the interface of {device} is set down{since}; `ip link set ... up` brings the port back",
+    "gone": "{device} is gone{since}: {error}; the port returns by itself when the interface does",
+    "reopening": "{device} failed and cannot be opened again{since}: {error}; it is tried ten times a second",
+}
+
+
+def _is_settling(port: PortRecord) -> bool:
+    """A NIC that netmap takes over resets its link: none for some seconds is no problem."""
+    return port.state == "no_link" and time.time_ns() - port.since_ns < LINK_SETTLES_S * 1_000_000_000
+
+
+def _describe_state(port: PortRecord) -> str:
+    """What the port waits for, since when, and how often that has happened."""
+    began = datetime.fromtimestamp(port.since_ns / 1e9, UTC)
+    since = f" since {began:%Y-%m-%d %H:%M:%S} UTC, outage {port.outages}"
+    text = _STATES.get(port.state, "{device} is in state " + port.state + "{since}")
+    error = port.open_error or "the interface does not exist"
+    return text.format(device=port.device, since=since, error=error)
 
 
 def render_unreadable(files: WorkerFiles, error: NativeError) -> str:

@@ -26,6 +26,9 @@ PORT_COUNTERS: dict[str, str] = {
     "copied_frames": "Transmitted by copy.",
     "bursts": "RX bursts with at least one frame.",
     "sync_errors": "Failed syncs of the port.",
+    "outages": "Times the port could move no frames any more.",
+    "reopened": "Times the worker opened the port again.",
+    "unconfirmed_frames": "Transmitted copies that were in a TX ring when the port was given up.",
 }
 # Name after appliance_worker_ -> field of WorkerRecord, help text.
 WORKER_GAUGES: dict[str, tuple[str, str]] = {
@@ -107,8 +110,12 @@ def _port_metrics(ports: tuple[PortRecord, ...]) -> Iterator[Metric]:
             "region": str(port.region),
         }
         info.add_metric([port.worker, port.name], details)
+    up = GaugeMetricFamily("appliance_port_up", "1 while the port can move frames.", labels=_PORT_LABELS)
+    for port in ports:
+        up.add_metric([port.worker, port.name], float(port.state == "up"))
     yield dropped
     yield info
+    yield up
 
 
 def _route_metrics(seen: Observation) -> Iterator[Metric]:

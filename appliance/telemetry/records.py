@@ -37,7 +37,12 @@ class WorkerRecord(_Record):
 
 
 class PortRecord(_Record):
-    """One port: how it works and every counter of `struct fp_port_counters`. Slots are per ring."""
+    """One port: how it works and every counter of `struct fp_port_counters`. Slots are per ring.
+
+    `state` is "up", "no_link", "down", "gone" or "reopening", since `since_ns` (CLOCK_REALTIME). The worker
+    opens a lost port again by itself: `outages` and `reopened` count, `open_error` says why the last try
+    failed. `swaps_with` names the ports of its worker that take its frames without a copy.
+    """
 
     name: str
     worker: str
@@ -50,6 +55,13 @@ class PortRecord(_Record):
     rx_slots: int
     tx_slots: int
     buffer_bytes: int
+    state: str = "up"
+    since_ns: int = 0
+    outages: int = 0
+    reopened: int = 0
+    unconfirmed_frames: int = 0
+    open_error: str | None = None
+    swaps_with: tuple[str, ...] = ()
     received_frames: int
     received_bytes: int
     forwarded_frames: int

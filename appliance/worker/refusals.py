@@ -49,6 +49,7 @@ def _advise(port: PortSpec, error: NativeError) -> str:
         names.E_UNSUPPORTED: _advise_mode(port),
         names.E_NO_MEMORY: "use smaller ring_slots",
         names.E_REGION: "use smaller ring_slots, or fewer queues (`ethtool -L`)",
+        names.E_MTU: f"lower the MTU: `ip link set {interface} mtu 1500`",
         names.E_SPEC: "write the device as in docs/reference: netmap:…, vale…:…, xdp:… or memory:…",
         names.E_SYSTEM: _advise_errno(port, error.errno),
     }

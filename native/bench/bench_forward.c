@@ -1,81 +1,61 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What one frame costs the loop, without any device: memory ports whose other side this program plays slot by slot, so
- * that only the loop is timed. Two figures a size:
- *   floor  one route, the frame's buffer swapped: parse, lookup, swap, count
- *   cross  the same frame to an output of another region, so it is copied
- * and the swap with 10,000 routes in the table, each frame of another one.
+ * What one frame costs the loop, without any device, as JSON lines: one object per case, size and memory. `floor_ns` is
+ * what any forwarder would need over the same rings, buffers and frames; see lane.h.
  *
- * usage: bench_forward [frames]
+ * usage: bench_forward [LAPS [CASE]]      a lap is one ring of 4,095 frames
  */
-#include "port.h"
-#include "rig.h"
+#include "lane.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-enum { SLOTS = 1024, MANY_ROUTES = 10000, DEFAULT_FRAMES = 4000000 };
+enum {
+    DEFAULT_LAPS = 100,
+    SET_RENAMED = FP_SET_DESTINATION_MAC | FP_SET_SOURCE_MAC | FP_SET_SOURCE | FP_SET_DESTINATION | FP_SET_UDP_SOURCE |
+                  FP_SET_UDP_PORT,
+    SET_ALL = SET_RENAMED | FP_SET_DSCP | FP_DECREMENT_TTL | FP_SET_PAYLOAD_TYPE | FP_SET_SSRC
+};
 
-static double now_ns(void) {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
+static const struct lane_case cases[] = {
+    {.name = "cross-connect", .routes = 1, .outputs = 1, .plain = 1},
+    {.name = "exact-1", .routes = 1, .outputs = 1},
+    {.name = "exact-100", .routes = 100, .outputs = 1},
+    {.name = "exact-10000", .routes = 10000, .outputs = 1},
+    {.name = "rename-10000", .routes = 10000, .outputs = 1, .set = SET_RENAMED},
+    {.name = "rewrite-all-10000", .routes = 10000, .outputs = 1, .set = SET_ALL},
+    {.name = "replicate-2", .routes = 1, .outputs = 2},
+    {.name = "replicate-4", .routes = 1, .outputs = 4},
+    {.name = "replicate-8", .routes = 1, .outputs = 8},
+};
 
-/* Fills the receive ring. */
-static void slots_fill(struct rig *rig, uint32_t payload, uint32_t routes) {
-    for (uint32_t i = 0; i + 1 < SLOTS; i++) {
-        uint8_t frame[FRAME_ROOM];
-        struct frame_shape shape = {.group = (uint16_t)(i * 7919 % routes), .udp_port = 6000, .payload_bytes = payload};
-        if (fp_memory_inject(rig->ports[0], frame, frame_build(&shape, frame)) != 0) {
-            abort();
-        }
-    }
-}
-
-/* Rings full of frames, forwarded and collected, until enough are done; only the turns are timed. ns a frame. */
-static double lap(struct rig *rig, uint32_t payload, uint32_t routes, uint32_t frames) {
-    uint8_t frame[FRAME_ROOM];
-    double spent = 0;
-    for (uint32_t done = 0; done < frames;) {
-        slots_fill(rig, payload, routes);
-        double start = now_ns();
-        int got = 1;
-        while (got > 0) {
-            got = fp_worker_turn(rig->worker);
-            done += (uint32_t)got;
-        }
-        spent += now_ns() - start;
-        while (fp_memory_collect(rig->ports[1], frame, sizeof frame) > 0) {
-        }
-    }
-    return spent / frames;
-}
-
-static void measure(const char *what, uint32_t payload, uint32_t routes, int separate, uint32_t frames) {
-    struct rig rig;
-    rig_open(&rig, 2, SLOTS, separate, FP_WAIT_BUSY);
-    for (uint32_t i = 0; i < routes; i++) {
-        struct frame_shape shape = {.group = (uint16_t)i, .udp_port = 6000};
-        rig_route(&rig, &shape, 0, 1 << 1, (uint16_t)i);
-    }
-    rig_publish(&rig);
-    (void)lap(&rig, payload, routes, frames / 10); /* warm */
-    double ns = lap(&rig, payload, routes, frames);
-    struct fp_port_counters in = rig_counters(&rig, 0);
-    (void)printf("%-24s %5u bytes %8.1f ns/frame %8.2f Mframes/s %s\n", what, 42 + payload, ns, 1e3 / ns,
-                 in.forwarded_frames == in.received_frames ? "" : "DROPPED");
-    rig_close(&rig);
+static void run(const struct lane_case *one, uint32_t bytes, enum lane_memory memory, uint32_t laps) {
+    static const char *const memories[] = {"cold", "warm"};
+    struct lane lane;
+    struct lane_case wanted = *one;
+    wanted.frame_bytes = bytes;
+    lane_open(&lane, &wanted, memory);
+    (void)lane_measure(&lane, 3);
+    double ns = lane_measure(&lane, laps);
+    lane_close(&lane);
+    lane_open(&lane, &wanted, memory); /* the floor takes frames past the worker's back */
+    double floor = lane_measure_floor(&lane, laps);
+    rig_close(&lane.rig);
+    (void)printf("{\"case\": \"%s\", \"bytes\": %u, \"memory\": \"%s\", \"ns\": %.2f, \"floor_ns\": %.2f}\n",
+                 wanted.name, bytes, memories[memory], ns, floor);
+    (void)fflush(stdout);
 }
 
 int main(int argc, char **argv) {
-    uint32_t frames = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : DEFAULT_FRAMES;
-    static const uint32_t payloads[] = {22, 1362};
-    for (unsigned i = 0; i < 2; i++) {
-        measure("floor (swap)", payloads[i], 1, 0, frames);
-        measure("cross region (copy)", payloads[i], 1, 1, frames);
-        measure("swap, 10,000 routes", payloads[i], MANY_ROUTES, 0, frames);
+    static const uint32_t sizes[] = {64, 198, 1258, 1404, 9000};
+    uint32_t laps = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : DEFAULT_LAPS;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        for (size_t size = 0; size < sizeof sizes / sizeof sizes[0]; size++) {
+            if (laps > 0 && (argc <= 2 || strcmp(argv[2], cases[i].name) == 0)) {
+                run(&cases[i], sizes[size], LANE_COLD, laps);
+                run(&cases[i], sizes[size], LANE_WARM, laps);
+            }
+        }
     }
     return 0;
 }

@@ -31,14 +31,17 @@
 /* ------------------------------------------------------------------ names */
 
 /* Layout version of the state segment; a daemon refuses a worker of another version. */
-#define FP_STATE_VERSION 1
-#define FP_NAME_BYTES 64    /* names and device specs, NUL included */
-#define FP_MAX_PORTS 16     /* ports of one worker */
-#define FP_MAX_OUTPUTS 8    /* outputs of one route */
-#define FP_MAX_ROUTES 16384 /* routes of one table: twice issue C's 10,000, a power of two */
-#define FP_DIGEST_BYTES 32  /* SHA-256 of the configuration a table came from */
-#define FP_VLAN_NONE 0xffff /* key field: the frame carries no such tag */
-#define FP_BURST_FRAMES 64  /* frames taken from one ring before its counters are published */
+#define FP_STATE_VERSION 2
+#define FP_NAME_BYTES 64      /* names and device specs, NUL included */
+#define FP_MAX_PORTS 16       /* ports of one worker */
+#define FP_MAX_OUTPUTS 8      /* outputs of one route */
+#define FP_MAX_ROUTES 16384   /* routes of one table: more than issue C's 10,000, a power of two */
+#define FP_MAX_SHAPES 32      /* different sets of matched fields and prefix lengths in one table */
+#define FP_MAX_REWRITES 65535 /* outputs with a rewrite in one table */
+#define FP_DIGEST_BYTES 32    /* SHA-256 of the configuration a table came from */
+#define FP_VLAN_NONE 0xffff   /* key field: the frame carries no such tag */
+#define FP_NOT_RTP 0xff       /* key field payload_type: the frame carries no RTP */
+#define FP_BURST_FRAMES 64    /* frames taken from one ring before its counters are published */
 
 /* Errors: name, code, what a user is told when nothing better is known. */
 #define FP_ERROR_LIST(X)                                                                                \
@@ -57,7 +60,9 @@
     X(FP_E_STATE_VERSION, -13, "the state segment is of another version or damaged")                    \
     X(FP_E_TORN, -14, "the worker stopped while it was writing its counters")                           \
     X(FP_E_SPEC, -15, "the port specification is not of a known form")                                  \
-    X(FP_E_REGION, -16, "the port needs a memory region with more or larger buffers")
+    X(FP_E_REGION, -16, "the port needs a memory region with more or larger buffers")                   \
+    X(FP_E_SHAPES, -17, "the routes match on too many different sets of fields")                        \
+    X(FP_E_MTU, -18, "the interface's MTU allows frames that are longer than the port's buffers")
 
 /* Why a frame was dropped: name as in status, what it means. Order is the index in `dropped_frames`. */
 #define FP_DROP_LIST(X)                                                                                \
@@ -71,7 +76,9 @@
     X(FP_DROP_TX_FULL, "tx_full", "no output had a free slot")                                         \
     X(FP_DROP_TOO_LONG, "too_long", "longer than every output's buffer")                               \
     X(FP_DROP_BAD_SLOT, "bad_slot", "the ring handed over a slot with an impossible length or buffer") \
-    X(FP_DROP_MULTI_SLOT, "multi_slot", "spread over several slots (jumbo), not forwarded")
+    X(FP_DROP_MULTI_SLOT, "multi_slot", "spread over several slots (jumbo), not forwarded")            \
+    X(FP_DROP_BY_ROUTE, "by_route", "its route says drop")                                             \
+    X(FP_DROP_EXPIRED, "expired", "its route decrements the TTL or hop limit, which is used up")
 
 #define FP_X_ENUM_ERROR(name, code, text) name = (code),
 #define FP_X_ENUM_DROP(name, label, text) name,
@@ -86,38 +93,110 @@ const char *fp_drop_text(unsigned index);
 
 /* ------------------------------------------------------------ frame keys */
 
-/* What a route matches on. Every byte takes part in the comparison: zero it before you fill it. */
+/* What a frame's headers say. Every byte takes part in comparisons: zero it before you fill it. */
 struct fp_key {
     uint8_t destination[16]; /* IPv6, or IPv4 mapped as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2); parser, daemon */
     uint16_t port;           /* index of the ingress port in its worker; worker, daemon */
     uint16_t vlan;           /* outer VLAN id 0..4094 or FP_VLAN_NONE; parser, daemon */
     uint16_t inner_vlan;     /* inner VLAN id 0..4094 or FP_VLAN_NONE; parser, daemon */
     uint16_t udp_port;       /* UDP destination port, host order; parser, daemon */
+    uint8_t source[16];      /* as destination; parser, daemon */
+    uint16_t udp_source;     /* UDP source port, host order; parser, daemon */
+    uint8_t dscp;            /* 0..63 (RFC 2474); parser, daemon */
+    uint8_t payload_type;    /* RTP payload type 0..127 (RFC 3550, 5.1) or FP_NOT_RTP; parser, daemon */
+    uint32_t ssrc;           /* RTP synchronization source, host order; 0 without RTP; parser, daemon */
 };
 
+/* How far a frame was understood; a match is only tried on frames that carry all it asks for. */
+enum fp_level { FP_LEVEL_ETHERNET = 0, FP_LEVEL_IP = 1, FP_LEVEL_UDP = 2 };
+
 /* Parse a frame's headers (Ethernet II, up to two tags 0x8100/0x88a8/0x9100, IPv4 with options, IPv6
- * with extension headers, UDP) into *key except key->port. Returns 0 or the drop reason + 1 (positive);
+ * with extension headers, UDP, RTP) into *key except key->port. Returns 0 or the drop reason + 1 (positive);
  * never reads past frame[length]. *key is untouched unless 0 is returned. */
 int fp_frame_parse(const uint8_t *frame, uint32_t length_bytes, struct fp_key *key);
 
 /* ----------------------------------------------------------- route table */
 
-struct fp_route {
-    struct fp_key key;
-    uint16_t outputs[FP_MAX_OUTPUTS]; /* egress ports, each once; the ingress port where that is meant; daemon */
-    uint16_t output_count;            /* 1..FP_MAX_OUTPUTS; daemon */
-    uint16_t counter;                 /* index of its struct fp_route_counters, stable across generations; daemon */
+/* fp_match.fields: which fields of the key are compared; addresses are told by their number of bits instead. */
+#define FP_MATCH_PORT 0x1
+#define FP_MATCH_VLAN 0x2 /* FP_VLAN_NONE in the key: untagged frames only */
+#define FP_MATCH_INNER_VLAN 0x4
+#define FP_MATCH_UDP_PORT 0x8
+#define FP_MATCH_UDP_SOURCE 0x10
+#define FP_MATCH_DSCP 0x20
+#define FP_MATCH_PAYLOAD_TYPE 0x40
+#define FP_MATCH_SSRC 0x80
+#define FP_MATCH_FIELDS 0xff
+
+/* What a route takes. Of several matches that fit a frame the highest priority wins, then the one that compares more
+ * bits, then the one whose mask is larger byte for byte: never the order in which they were added.
+ * Without UDP ports and RTP fields also frames that are not UDP fit, without addresses and DSCP also those not IP. */
+struct fp_match {
+    struct fp_key key;        /* what is not compared must be 0 here; daemon */
+    uint32_t priority;        /* daemon */
+    uint16_t fields;          /* FP_MATCH_*; daemon */
+    uint8_t destination_bits; /* leading bits compared: 0 none, 128 all, an IPv4 prefix /n is 96 + n; daemon */
+    uint8_t source_bits;      /* as destination_bits; daemon */
 };
 
-/* A table under construction in ordinary memory: exact match, one hash lookup whatever the number of routes. */
+/* fp_rewrite.set: what is written into a copy on its way out. At most one of the three VLAN bits. */
+#define FP_SET_DESTINATION_MAC 0x1
+#define FP_SET_SOURCE_MAC 0x2
+#define FP_SET_VLAN 0x4  /* the outer tag's id; its priority stays; the match must name a VLAN */
+#define FP_PUSH_VLAN 0x8 /* a new outer tag 0x8100, priority 0 */
+#define FP_POP_VLAN 0x10 /* the outer tag goes; the match must name a VLAN */
+#define FP_SET_SOURCE 0x20
+#define FP_SET_DESTINATION 0x40 /* of the family the match names */
+#define FP_SET_UDP_SOURCE 0x80
+#define FP_SET_UDP_PORT 0x100
+#define FP_SET_DSCP 0x200
+#define FP_DECREMENT_TTL 0x400    /* or hop limit; frames with less than 2 are dropped */
+#define FP_SET_PAYLOAD_TYPE 0x800 /* of frames that carry RTP */
+#define FP_SET_SSRC 0x1000        /* of frames that carry RTP */
+#define FP_SET_ANY 0x1fff
+
+/* Checksums follow (RFC 1624); a UDP checksum of zero stays zero (RFC 768, RFC 6935). */
+struct fp_rewrite {
+    uint32_t set;               /* FP_SET_*; 0: as it came; daemon */
+    uint16_t vlan;              /* 0..4094; daemon */
+    uint8_t dscp;               /* 0..63; daemon */
+    uint8_t payload_type;       /* 0..127; daemon */
+    uint16_t udp_source;        /* host order; daemon */
+    uint16_t udp_port;          /* destination, host order; daemon */
+    uint32_t ssrc;              /* host order; daemon */
+    uint8_t destination[16];    /* as in fp_key; daemon */
+    uint8_t source[16];         /* daemon */
+    uint8_t destination_mac[6]; /* daemon */
+    uint8_t source_mac[6];      /* daemon */
+    uint32_t unused;
+};
+
+struct fp_output {
+    uint32_t port; /* egress port; the ingress port where that is meant; daemon */
+    struct fp_rewrite rewrite;
+};
+
+#define FP_ROUTE_TO_HOST 0x1 /* its outputs are host rings: frames count as to_host, not as forwarded */
+
+struct fp_route {
+    struct fp_match match;
+    uint32_t flags;        /* FP_ROUTE_*; daemon */
+    uint16_t counter;      /* index of its struct fp_route_counters, stable across generations; daemon */
+    uint16_t output_count; /* 0 (drop) .. FP_MAX_OUTPUTS; daemon */
+    struct fp_output outputs[FP_MAX_OUTPUTS]; /* every port once; daemon */
+};
+
+/* A table under construction in ordinary memory. All matches of one shape (the same fields and prefix lengths) are
+ * found by one hash lookup whatever their number; a table has at most FP_MAX_SHAPES shapes. */
 struct fp_table;
 int fp_table_create(uint32_t capacity_routes, struct fp_table **out); /* 1..FP_MAX_ROUTES */
 void fp_table_destroy(struct fp_table *table);                        /* NULL is allowed */
-/* FP_E_DUPLICATE where the key is there, FP_E_TABLE_FULL past the capacity, FP_E_INVALID for bad fields. */
+/* FP_E_DUPLICATE where a route compares the same fields with the same values, FP_E_TABLE_FULL past the capacity or
+ * FP_MAX_REWRITES, FP_E_SHAPES past FP_MAX_SHAPES, FP_E_INVALID for bad fields. */
 int fp_table_add(struct fp_table *table, const struct fp_route *route);
 uint32_t fp_table_count(const struct fp_table *table);
-/* Returns the route or NULL; valid until the table is changed or destroyed. */
-const struct fp_route *fp_table_lookup(const struct fp_table *table, const struct fp_key *key);
+/* The route of a frame understood up to `level` (enum fp_level). Returns 1 and fills *out, or 0 where none fits. */
+int fp_table_lookup(const struct fp_table *table, const struct fp_key *key, uint32_t level, struct fp_route *out);
 
 /* ------------------------------------------------------------ ports */
 
@@ -142,7 +221,7 @@ enum fp_adapter {
 /* Buffers shared by xdp: and memory: ports of one worker, so frames move between them by swapping indices.
  * netmap ports bring their own region (the kernel's allocator). */
 struct fp_region;
-/* `buffer_bytes` is 2048 or 4096. */
+/* `buffer_bytes` is 2048, 4096, 8192 or 16384; xdp ports need one of the first two (a page). */
 int fp_region_create(uint32_t buffer_count, uint32_t buffer_bytes, struct fp_region **out);
 void fp_region_destroy(struct fp_region *region); /* after the ports that use it; NULL is allowed */
 
@@ -171,7 +250,7 @@ struct fp_port;
 /* `region` is needed for xdp: and memory: ports and ignored by netmap ports. */
 int fp_port_open(const struct fp_port_config *config, struct fp_region *region, struct fp_port **out);
 /* Buffers the port will take from its region, to size that before: 0 for netmap ports, else rings x 2 x slots.
- * Or a negative code. An xdp port's buffers are not given back when it closes: a region serves one set of ports. */
+ * Or a negative code. */
 int fp_port_plan_buffers(const struct fp_port_config *config);
 void fp_port_close(struct fp_port *port); /* returns the interface to the state before; NULL is allowed */
 int fp_port_describe(const struct fp_port *port, struct fp_port_info *out); /* name is left empty */
@@ -217,6 +296,26 @@ struct fp_route_counters {
     uint64_t bytes;  /* matched; worker */
 };
 
+/* Whether a port can move frames. The worker opens a port that was lost again, without anybody's help. */
+enum fp_port_state {
+    FP_PORT_IS_UP = 1,
+    FP_PORT_IS_NO_LINK = 2,  /* the interface is up and has no carrier */
+    FP_PORT_IS_DOWN = 3,     /* the interface is set down */
+    FP_PORT_IS_GONE = 4,     /* there is no such interface, or no netmap module */
+    FP_PORT_IS_REOPENING = 5 /* given up after faults, or refused so far: `error` says why; tried ten times a second */
+};
+
+struct fp_port_health {
+    uint64_t state;    /* enum fp_port_state; worker */
+    uint64_t since_ns; /* CLOCK_REALTIME when that began; worker */
+    uint64_t outages;  /* times it left FP_PORT_IS_UP; worker */
+    uint64_t reopened; /* times it was opened again; worker */
+    uint64_t
+        unconfirmed_frames; /* in a TX ring when the port was given up: transmitted, but may not have left; worker */
+    int64_t error;          /* of the last try to open it again: enum fp_error; worker */
+    int64_t error_errno;    /* with FP_E_SYSTEM; worker */
+};
+
 /* Everything a reader needs, consistent in itself (seqlock). */
 struct fp_worker_snapshot {
     uint64_t generation;             /* of the table in use: 0 before the first; worker */
@@ -242,6 +341,7 @@ void fp_state_close(struct fp_state *state); /* the file stays; NULL is allowed 
 int fp_state_read_worker(const struct fp_state *state, struct fp_worker_snapshot *out);
 int fp_state_read_port_info(const struct fp_state *state, uint32_t port, struct fp_port_info *out);
 int fp_state_read_port(const struct fp_state *state, uint32_t port, struct fp_port_counters *out);
+int fp_state_read_port_health(const struct fp_state *state, uint32_t port, struct fp_port_health *out);
 int fp_state_read_route(const struct fp_state *state, uint32_t counter, struct fp_route_counters *out);
 
 /* Publish: copy `table` beside the one in use, then one release store of `generation` (above the last one).
@@ -264,7 +364,9 @@ struct fp_worker;
 /* The worker fills `state`'s worker fields; it does not own `state` nor the ports. */
 int fp_worker_create(struct fp_state *state, enum fp_wait wait, struct fp_worker **out);
 void fp_worker_destroy(struct fp_worker *worker); /* NULL is allowed */
-/* Ports get indices 0, 1, ... in this order, before the first turn. `name` is the one in the configuration. */
+/* Ports get indices 0, 1, ... in this order, before the first turn. `name` is the one in the configuration.
+ * Ports of interfaces are watched, and opened again after they were lost, by a thread of the worker's own that starts
+ * here and inherits this thread's CPUs. */
 int fp_worker_add_port(struct fp_worker *worker, struct fp_port *port, const char *name);
 /* One turn: table switch, a burst from every RX ring, one sync per port. Returns the frames received (>= 0). */
 int fp_worker_turn(struct fp_worker *worker);

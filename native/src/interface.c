@@ -7,6 +7,7 @@
 #include <linux/if_packet.h>
 #include <linux/sockios.h>
 #include <net/if.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -42,6 +43,31 @@ int fp_interface_index(const char *name) {
         result = interface_ioctl(name, SIOCGIFINDEX, &request);
     }
     return result == 0 ? request.ifr_ifindex : result;
+}
+
+int fp_interface_find(const char *name) {
+    struct ifreq request = {0};
+    int result = interface_ioctl(name, SIOCGIFINDEX, &request);
+    return result == 0 ? request.ifr_ifindex : result;
+}
+
+/* Asked of the driver: IFF_RUNNING follows it late. True where it cannot say. */
+static bool has_carrier(const char *name) {
+    struct ethtool_value value = {.cmd = ETHTOOL_GLINK};
+    struct ifreq request = {.ifr_data = (void *)&value};
+    return interface_ioctl(name, SIOCETHTOOL, &request) != 0 || value.data != 0;
+}
+
+enum fp_link fp_interface_link(const char *name, int ifindex) {
+    struct ifreq request = {0};
+    if (interface_ioctl(name, SIOCGIFINDEX, &request) != 0 || request.ifr_ifindex != ifindex ||
+        interface_ioctl(name, SIOCGIFFLAGS, &request) != 0) {
+        return FP_LINK_GONE;
+    }
+    if ((request.ifr_flags & IFF_UP) == 0) {
+        return FP_LINK_DOWN;
+    }
+    return has_carrier(name) ? FP_LINK_UP : FP_LINK_NO_CARRIER;
 }
 
 int fp_interface_mtu(const char *name) {

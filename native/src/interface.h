@@ -4,10 +4,16 @@
 #ifndef FP_INTERFACE_H
 #define FP_INTERFACE_H
 
+#include "port.h"
+
 enum { FP_DRIVER_BYTES = 33 /* ethtool's 32 and a NUL */ };
 
+/* Index of an existing interface, up or not, or FP_E_NO_DEVICE, or FP_E_SYSTEM. */
+int fp_interface_find(const char *name);
 /* Index of an existing interface that is up, or FP_E_NO_DEVICE, or FP_E_SYSTEM with ENETDOWN where it is down. */
 int fp_interface_index(const char *name);
+/* Whether `name` is still the interface `ifindex`, up, and has a carrier: an enum fp_link. */
+enum fp_link fp_interface_link(const char *name, int ifindex);
 /* Receive queues in use; 1 where the driver has no channels. Or a negative code. */
 int fp_interface_queues(const char *name);
 /* Bytes of the largest IP packet, or a negative code. */

@@ -78,7 +78,8 @@ static void memory_close(struct fp_port *port) {
     free(memory);
 }
 
-static const struct fp_port_ops memory_ops = {memory_rx_sync, memory_tx_sync, memory_poll_fds, NULL, memory_close};
+static const struct fp_port_ops memory_ops = {memory_rx_sync, memory_tx_sync, memory_poll_fds, NULL,
+                                              NULL,           NULL,           memory_close};
 
 static int ring_open(struct fp_region *region, uint32_t slots, uint16_t dir, struct fp_ring *out) {
     uint32_t *buffers = calloc(slots, sizeof *buffers);

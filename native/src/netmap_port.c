@@ -6,6 +6,7 @@
  * themselves, so swapping works across mappings, and a port that closes leaves nothing of its interface behind.
  */
 #include "interface.h"
+#include "interface_settings.h"
 #include "netmap_adapter.h"
 #include "port.h"
 #include <errno.h>
@@ -16,16 +17,18 @@
 #include <unistd.h>
 
 enum {
-    FIRST_BUFFER = 2,   /* 0 and 1 are the allocator's own */
-    FRAMING_BYTES = 26, /* Ethernet header, two tags and the FCS around an MTU */
+    FIRST_BUFFER = 2, /* 0 and 1 are the allocator's own */
+    EXTRA_BURSTS = 7, /* with the first, 512 frames for each pair of ioctls */
 };
 
 struct netmap_port {
     struct fp_port port;
+    struct fp_spec spec;
+    uint32_t flags;
     int fd;
     int promiscuous;
-    char interface[FP_NAME_BYTES]; /* "" for VALE ports and pipes */
-    int ifindex;
+    int ifindex;                           /* 0 for VALE ports and pipes */
+    struct fp_interface_settings settings; /* as they were at the first opening */
     uint8_t *memory;
     size_t memory_bytes;
 };
@@ -43,7 +46,7 @@ static uint32_t netmap_poll_fds(const struct fp_port *port, struct pollfd *fds) 
     return 1;
 }
 
-static void netmap_close(struct fp_port *port) {
+static void netmap_release(struct fp_port *port) {
     struct netmap_port *netmap = (struct netmap_port *)port;
     if (netmap->memory != NULL) {
         munmap(netmap->memory, netmap->memory_bytes);
@@ -55,21 +58,25 @@ static void netmap_close(struct fp_port *port) {
         close(netmap->promiscuous);
     }
     fp_port_free_rings(port);
-    free(netmap);
+    netmap->memory = NULL;
+    netmap->fd = -1;
+    netmap->promiscuous = -1;
+}
+
+static void netmap_close(struct fp_port *port) {
+    netmap_release(port);
+    free(port);
 }
 
 /* Rings of an interface that was taken down or away sync without a word. */
-static int netmap_check(struct fp_port *port) {
+static void netmap_check(const struct fp_port *port, struct fp_port_seen *out) {
     const struct netmap_port *netmap = (const struct netmap_port *)port;
-    if (netmap->ifindex == 0) {
-        return 0;
+    enum fp_link link = FP_LINK_UP;
+    if (netmap->ifindex != 0) {
+        link = fp_interface_link(netmap->spec.interface, netmap->ifindex);
     }
-    int ifindex = fp_interface_index(netmap->interface);
-    return ifindex == netmap->ifindex ? 0 : FP_E_SYSTEM;
+    *out = (struct fp_port_seen){.link = link};
 }
-
-static const struct fp_port_ops netmap_ops = {netmap_rx_sync, netmap_tx_sync, netmap_poll_fds, netmap_check,
-                                              netmap_close};
 
 static int request(int fd, uint16_t type, const char *name, void *body) {
     struct nmreq_header header = {.nr_version = NETMAP_API, .nr_reqtype = type, .nr_body = (uintptr_t)body};
@@ -206,7 +213,7 @@ static int frames_are_whole(struct netmap_port *netmap, const char *interface) {
     }
     for (uint32_t i = 0; i < netmap->port.info.rx_rings; i++) {
         struct fp_ring *ring = &netmap->port.rx[i];
-        ring->whole_frames = (uint32_t)mtu + FRAMING_BYTES <= ring->buffer_bytes;
+        ring->whole_frames = (uint32_t)mtu + FP_FRAMING_BYTES <= ring->buffer_bytes;
     }
     return 0;
 }
@@ -231,7 +238,9 @@ static int adapter_check(struct netmap_port *netmap, const struct fp_spec *spec,
     return FP_E_NOT_NATIVE;
 }
 
-static int netmap_setup(struct netmap_port *netmap, const struct fp_spec *spec, uint32_t flags) {
+static int netmap_setup(struct netmap_port *netmap) {
+    const struct fp_spec *spec = &netmap->spec;
+    uint32_t flags = netmap->flags;
     struct nmreq_register body;
     int ifindex = 0;
     int result = device_open(&netmap->fd);
@@ -239,7 +248,6 @@ static int netmap_setup(struct netmap_port *netmap, const struct fp_spec *spec, 
         ifindex = fp_interface_index(spec->interface);
         result = ifindex > 0 ? 0 : ifindex;
         netmap->ifindex = ifindex;
-        memcpy(netmap->interface, spec->interface, sizeof netmap->interface);
         /* Before the interface is taken from the host: what cannot be native is not even tried. */
         if (result == 0 && (flags & FP_OPEN_ALLOW_EMULATED) == 0 && !fp_netmap_driver_is_native(spec->interface)) {
             result = FP_E_NOT_NATIVE;
@@ -266,23 +274,53 @@ static int netmap_setup(struct netmap_port *netmap, const struct fp_spec *spec, 
     return result;
 }
 
+static int netmap_acquire(struct fp_port *port) {
+    struct netmap_port *netmap = (struct netmap_port *)port;
+    if (netmap->ifindex != 0 && fp_interface_find(netmap->spec.interface) != netmap->ifindex) {
+        fp_interface_restore_settings(netmap->spec.interface, &netmap->settings);
+    }
+    int result = netmap_setup(netmap);
+    if (result != 0) {
+        int saved = errno;
+        netmap_release(port);
+        errno = saved;
+    }
+    return result;
+}
+
+static const struct fp_port_ops netmap_ops = {
+    .rx_sync = netmap_rx_sync,
+    .tx_sync = netmap_tx_sync,
+    .poll_fds = netmap_poll_fds,
+    .check = netmap_check,
+    .release = netmap_release,
+    .acquire = netmap_acquire,
+    .close = netmap_close,
+};
+
 int fp_netmap_open(const struct fp_port_config *config, const struct fp_spec *spec, struct fp_port **out) {
     struct netmap_port *netmap = calloc(1, sizeof *netmap);
     if (netmap == NULL) {
         return FP_E_NO_MEMORY;
     }
     netmap->port.ops = &netmap_ops;
+    netmap->spec = *spec;
+    netmap->flags = config->flags;
     netmap->fd = -1;
     netmap->promiscuous = -1;
-    int result = netmap_setup(netmap, spec, config->flags);
+    netmap->port.info.kind = FP_PORT_NETMAP;
+    netmap->port.extra_bursts = EXTRA_BURSTS;
+    memcpy(netmap->port.info.spec, config->spec, sizeof netmap->port.info.spec);
+    int result = netmap_acquire(&netmap->port);
     if (result != 0) {
         int saved = errno;
         netmap_close(&netmap->port);
         errno = saved;
         return result;
     }
-    netmap->port.info.kind = FP_PORT_NETMAP;
-    memcpy(netmap->port.info.spec, config->spec, sizeof netmap->port.info.spec);
+    if (netmap->ifindex != 0) {
+        fp_interface_read_settings(spec->interface, &netmap->settings);
+    }
     *out = &netmap->port;
     return 0;
 }

@@ -12,6 +12,16 @@
 
 #define FP_MAX_RINGS 128 /* receive or transmit rings of one port */
 
+enum { FP_FRAMING_BYTES = 26 /* Ethernet header, two tags and the FCS around an MTU */ };
+
+/* What can be seen of a port's interface from outside its rings. */
+enum fp_link { FP_LINK_UP, FP_LINK_NO_CARRIER, FP_LINK_DOWN, FP_LINK_GONE };
+
+struct fp_port_seen {
+    enum fp_link link;
+    uint64_t missed_frames; /* since the port was opened, or opened again */
+};
+
 struct fp_port_ops {
     /* Gives consumed receive slots back and brings new frames. 0 or a negative code. */
     int (*rx_sync)(struct fp_port *port);
@@ -19,19 +29,25 @@ struct fp_port_ops {
     int (*tx_sync)(struct fp_port *port);
     /* Descriptors that become readable with frames, at most port->info.rx_rings of them. Returns how many. */
     uint32_t (*poll_fds)(const struct fp_port *port, struct pollfd *fds);
-    /* Asks after what no sync reports, ten times a second: faults, and frames missed. NULL where nothing can be asked.
-     * 0 or a negative code. */
-    int (*check)(struct fp_port *port);
-    void (*close)(struct fp_port *port);
+    /* Asks after what no sync reports: the link, and frames missed. May run beside the syncs, in another thread. NULL
+     * where nothing can be asked: then there are no `release` and `acquire` either. */
+    void (*check)(const struct fp_port *port, struct fp_port_seen *out);
+    /* Gives everything of the interface back and keeps what is needed to acquire it again; also after a failure, and
+     * twice. */
+    void (*release)(struct fp_port *port);
+    /* Opens the released port as it was configured. On failure it stays released. 0 or a negative code. */
+    int (*acquire)(struct fp_port *port);
+    void (*close)(struct fp_port *port); /* also of a released port */
 };
 
 /* First member of every kind's own struct. */
 struct fp_port {
     const struct fp_port_ops *ops;
     struct fp_port_info info;
-    bool tx_backlog;        /* set by tx_sync: frames are still to be handed to the kernel */
-    bool woken;             /* poll(2) reported the port: set by the worker, cleared by rx_sync where the kind cares */
-    uint64_t missed_frames; /* set by check */
+    bool tx_backlog; /* set by tx_sync: frames are still to be handed to the kernel */
+    bool woken;      /* poll(2) reported the port: set by the worker, cleared by rx_sync where the kind cares */
+    /* Bursts of a receive ring a turn takes beyond the first, where a sync costs more than what it is for. */
+    uint32_t extra_bursts;
     struct fp_ring *rx;
     struct fp_ring *tx;
 };

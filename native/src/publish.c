@@ -5,13 +5,17 @@
 #include <sys/file.h>
 
 static int table_fits(const struct fp_table_flat *flat, uint32_t port_count) {
-    for (uint32_t i = 0; i < flat->count; i++) {
-        const struct fp_route *route = &flat->entries[i].route;
-        if (route->key.port >= port_count) {
+    for (uint32_t i = 0; i < flat->shape_count; i++) {
+        struct fp_key mask;
+        memcpy(&mask, flat->shapes[i].mask, sizeof mask);
+        if (mask.port != 0 && flat->shapes[i].ports >> port_count != 0) {
             return 0;
         }
-        for (unsigned output = 0; output < route->output_count; output++) {
-            if (route->outputs[output] >= port_count) {
+    }
+    for (uint32_t i = 0; i < flat->count; i++) {
+        const struct fp_table_entry *entry = &flat->entries[i];
+        for (unsigned output = 0; output < entry->output_count; output++) {
+            if (entry->outputs[output].port >= port_count) {
                 return 0;
             }
         }
@@ -25,10 +29,7 @@ static void slot_fill(struct fp_table_slot *slot, const struct fp_table_flat *fl
     for (size_t i = 0; i < FP_DIGEST_BYTES / sizeof(uint64_t); i++) {
         atomic_store_explicit(&slot->digest[i], words[i], memory_order_release);
     }
-    slot->table.count = flat->count;
-    slot->table.mask = flat->mask;
-    memcpy(slot->table.buckets, flat->buckets, (flat->mask + 1) * sizeof flat->buckets[0]);
-    memcpy(slot->table.entries, flat->entries, flat->count * sizeof flat->entries[0]);
+    fp_table_flat_copy(&slot->table, flat);
 }
 
 static int publish_locked(struct fp_segment *segment, const struct fp_table *table, uint64_t generation,

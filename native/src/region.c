@@ -4,17 +4,33 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+enum { HUGE_BYTES = 2 << 20 };
+
+/* Memory that begins where a huge page can. */
+static void *map_aligned(size_t size) {
+    uint8_t *memory = mmap(NULL, size + HUGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) {
+        return MAP_FAILED;
+    }
+    size_t before = (HUGE_BYTES - (uintptr_t)memory % HUGE_BYTES) % HUGE_BYTES;
+    if (before > 0) {
+        munmap(memory, before);
+    }
+    munmap(memory + before + size, HUGE_BYTES - before);
+    return memory + before;
+}
+
 int fp_region_create(uint32_t buffer_count, uint32_t buffer_bytes, struct fp_region **out) {
-    if (buffer_count == 0 || buffer_count > 1U << 24 || (buffer_bytes != 2048 && buffer_bytes != 4096)) {
+    bool known_size = buffer_bytes == 2048 || buffer_bytes == 4096 || buffer_bytes == 8192 || buffer_bytes == 16384;
+    if (buffer_count == 0 || buffer_count > 1U << 24 || !known_size) {
         return FP_E_INVALID;
     }
     struct fp_region *region = calloc(1, sizeof *region);
     uint32_t *free_buffers = calloc(buffer_count, sizeof *free_buffers);
-    size_t page = 4096;
-    size_t size = ((size_t)buffer_count * buffer_bytes + page - 1) / page * page;
+    size_t size = ((size_t)buffer_count * buffer_bytes + HUGE_BYTES - 1) / HUGE_BYTES * HUGE_BYTES;
     void *memory = MAP_FAILED;
     if (region != NULL && free_buffers != NULL) {
-        memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        memory = map_aligned(size);
     }
     if (memory == MAP_FAILED) {
         free(free_buffers);

@@ -26,6 +26,11 @@ static inline uint32_t fp_ring_next(const struct fp_ring *ring, uint32_t slot) {
     return slot + 1 == ring->slots ? 0 : slot + 1;
 }
 
+/* The slot `count` slots on; `count` is at most the ring's size. */
+static inline uint32_t fp_ring_skip(const struct fp_ring *ring, uint32_t slot, uint32_t count) {
+    return slot + count < ring->slots ? slot + count : slot + count - ring->slots;
+}
+
 /* Slots [head, tail): received frames, or room to send. 0 where the shared indices are impossible. */
 static inline uint32_t fp_ring_space(const struct fp_ring *ring) {
     uint32_t head = ring->shared->head;

@@ -12,22 +12,19 @@
 typedef FP_ATOMIC(uint64_t) fp_word;
 typedef FP_ATOMIC(uint32_t) fp_sequence; /* odd while a write is under way */
 
-static inline void fp_seq_write_begin(fp_sequence *sequence) {
-    uint32_t value = atomic_load_explicit(sequence, memory_order_relaxed);
-    atomic_store_explicit(sequence, value + 1, memory_order_relaxed);
-}
-
-static inline void fp_seq_write_end(fp_sequence *sequence) {
-    uint32_t value = atomic_load_explicit(sequence, memory_order_relaxed);
-    atomic_store_explicit(sequence, value + 1, memory_order_release);
+/* Returns the odd value that says so. */
+static inline uint32_t fp_seq_write_begin(fp_sequence *sequence) {
+    uint32_t value = atomic_load_explicit(sequence, memory_order_relaxed) + 1;
+    atomic_store_explicit(sequence, value, memory_order_relaxed);
+    return value;
 }
 
 static inline void fp_seq_store(fp_sequence *sequence, fp_word *to, const uint64_t *from, size_t words) {
-    fp_seq_write_begin(sequence);
+    uint32_t value = fp_seq_write_begin(sequence);
     for (size_t i = 0; i < words; i++) {
         atomic_store_explicit(&to[i], from[i], memory_order_release);
     }
-    fp_seq_write_end(sequence);
+    atomic_store_explicit(sequence, value + 1, memory_order_release);
 }
 
 /* FP_E_TORN where the write under way does not end within 200 ms; `to` is then untouched. */

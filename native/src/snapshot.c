@@ -50,10 +50,28 @@ int fp_state_read_port_info(const struct fp_state *state, uint32_t port, struct 
     if (!port_exists(state, port)) {
         return FP_E_INVALID;
     }
-    *out = state->segment->infos[port];
-    out->name[FP_NAME_BYTES - 1] = '\0';
-    out->spec[FP_NAME_BYTES - 1] = '\0';
-    return 0;
+    uint64_t words[FP_INFO_WORDS];
+    const struct fp_info_block *block = &state->segment->infos[port];
+    int result = fp_seq_load(&block->sequence, block->words, words, FP_INFO_WORDS);
+    if (result == 0) {
+        memcpy(out, words, sizeof *out);
+        out->name[FP_NAME_BYTES - 1] = '\0';
+        out->spec[FP_NAME_BYTES - 1] = '\0';
+    }
+    return result;
+}
+
+int fp_state_read_port_health(const struct fp_state *state, uint32_t port, struct fp_port_health *out) {
+    uint64_t words[FP_HEALTH_WORDS];
+    if (!port_exists(state, port)) {
+        return FP_E_INVALID;
+    }
+    const struct fp_health_block *block = &state->segment->health[port];
+    int result = fp_seq_load(&block->sequence, block->words, words, FP_HEALTH_WORDS);
+    if (result == 0) {
+        memcpy(out, words, sizeof *out);
+    }
+    return result;
 }
 
 int fp_state_read_port(const struct fp_state *state, uint32_t port, struct fp_port_counters *out) {

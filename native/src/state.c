@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 static_assert(sizeof(struct fp_port_counters) % sizeof(uint64_t) == 0, "counters are 64-bit words");
+static_assert(sizeof(struct fp_port_info) % sizeof(uint64_t) == 0, "read and written as words");
+static_assert(sizeof(struct fp_port_health) % sizeof(uint64_t) == 0, "read and written as words");
 static_assert(sizeof(struct fp_route_counters) == 2 * sizeof(uint64_t), "route counters are two words");
 
 /* Field 22 of /proc/self/stat; the second field, the name, may hold spaces and parentheses. 0 where unreadable. */
@@ -41,13 +43,13 @@ static uint64_t realtime_ns(void) {
     return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
 }
 
-/* Maps the file of `fd` into a new fp_state, which then owns it. */
-static int state_map(int fd, struct fp_state **out) {
+/* Maps the file of `fd` into a new fp_state, which then owns it. `flags` for mmap(2) besides MAP_SHARED. */
+static int state_map(int fd, int flags, struct fp_state **out) {
     struct fp_state *state = calloc(1, sizeof *state);
     if (state == NULL) {
         return FP_E_NO_MEMORY;
     }
-    void *memory = mmap(NULL, sizeof(struct fp_segment), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    void *memory = mmap(NULL, sizeof(struct fp_segment), PROT_READ | PROT_WRITE, MAP_SHARED | flags, fd, 0);
     if (memory == MAP_FAILED) {
         free(state);
         return FP_E_SYSTEM;
@@ -65,7 +67,8 @@ static int state_fill(int fd, const char *temporary, const char *path, struct fp
         errno = ENOSPC;
         return FP_E_SYSTEM;
     }
-    int result = state_map(fd, &state);
+    /* Populated: the loop shall not fault pages in, one for each route it meets first. */
+    int result = state_map(fd, MAP_POPULATE, &state);
     if (result != 0) {
         return result;
     }
@@ -126,7 +129,7 @@ int fp_state_open(const char *path, struct fp_state **out) {
     }
     int result = segment_check(fd);
     if (result == 0) {
-        result = state_map(fd, out);
+        result = state_map(fd, 0, out);
     }
     if (result != 0) {
         int saved = errno;

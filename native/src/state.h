@@ -15,14 +15,28 @@
 #define FP_STATE_MAGIC 0x315f65746174732dULL /* little endian "-state_1" */
 
 #define FP_PORT_WORDS (sizeof(struct fp_port_counters) / sizeof(uint64_t))
+#define FP_INFO_WORDS (sizeof(struct fp_port_info) / sizeof(uint64_t))
+#define FP_HEALTH_WORDS (sizeof(struct fp_port_health) / sizeof(uint64_t))
 
 struct fp_port_block {
     _Alignas(64) fp_sequence sequence;
     fp_word words[FP_PORT_WORDS];
 };
 
+/* How a port works, anew each time it is opened. */
+struct fp_info_block {
+    _Alignas(64) fp_sequence sequence;
+    fp_word words[FP_INFO_WORDS];
+};
+
+struct fp_health_block {
+    _Alignas(64) fp_sequence sequence;
+    fp_word words[FP_HEALTH_WORDS];
+};
+
+/* Never across two cache lines: the loop touches a random one a frame. */
 struct fp_route_block {
-    fp_sequence sequence;
+    _Alignas(32) fp_sequence sequence;
     uint32_t unused;
     fp_word words[2]; /* struct fp_route_counters */
 };
@@ -43,7 +57,8 @@ struct fp_segment {
     uint64_t pid;
     uint64_t pid_start_ticks;
     uint64_t started_ns;
-    struct fp_port_info infos[FP_MAX_PORTS]; /* complete below port_count */
+    struct fp_info_block infos[FP_MAX_PORTS]; /* complete below port_count */
+    struct fp_health_block health[FP_MAX_PORTS];
     _Alignas(64) FP_ATOMIC(uint32_t) port_count;
     FP_ATOMIC(uint32_t) stop;
     _Alignas(64) fp_word offer;

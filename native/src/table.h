@@ -1,30 +1,81 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The route table as it lies in memory: no pointers, so the same bytes work in every process that maps them. Open
- * addressing, linear probing, at most half full; a bucket holds 16 bits of the hash to spare most comparisons.
+ * The route table as it lies in memory: no pointers, so the same bytes work in every process that maps them.
+ *
+ * Matches of one shape (the same mask over the key) share one hash table: a frame's key is masked, hashed with the
+ * shape's number and found with one probe. Shapes are tried in the order of the highest priority they hold, so that the
+ * search ends as soon as no later shape can win; one shape is the usual case. Open addressing, linear probing, at most
+ * half full; a bucket holds 16 bits of the hash to spare most comparisons.
  */
 #ifndef FP_TABLE_H
 #define FP_TABLE_H
 
-#include "fastpath.h"
-#include <string.h>
+#include "quick.h"
 
 #define FP_TABLE_BUCKETS (2 * FP_MAX_ROUTES)
 
 struct fp_table_bucket {
     uint16_t tag;
-    uint16_t route; /* index + 1; 0: empty */
+    uint16_t route;   /* index + 1; 0: empty */
+    uint16_t counter; /* of the route: what it needs can be fetched before the route itself is there */
+    uint16_t unused;
 };
 
+/* One mask. */
+struct fp_table_shape {
+    _Alignas(64) uint64_t mask[FP_KEY_WORDS];
+    uint32_t priority; /* the highest of its routes */
+    uint32_t ports;    /* bit mask of the ingress ports its routes may take frames from */
+    uint16_t bits;     /* set in the mask: the more specific match wins at equal priority */
+    uint8_t wide;      /* the mask reaches beyond the narrow words */
+    uint8_t level;     /* enum fp_level its fields need */
+};
+
+struct fp_table_output {
+    uint16_t port;
+    uint16_t rewrite; /* index in fp_table_flat.rewrites; 0: as it came */
+};
+
+enum {
+    FP_ENTRY_TO_HOST = 1,
+    FP_ENTRY_EXPIRES = 2, /* an output decrements the TTL */
+    FP_ENTRY_SIMPLE = 4,  /* one output, no tag pushed, popped or translated */
+    FP_ENTRY_QUICK = 8    /* fp_table_entry.quick does what the rewrite asks of IPv4 frames */
+};
+
+/* A route; what one output needs lies in the first two cache lines. */
 struct fp_table_entry {
-    _Alignas(64) struct fp_route route; /* one cache line */
+    _Alignas(64) uint64_t key[FP_KEY_WORDS]; /* masked */
+    uint32_t priority;
+    uint16_t counter;
+    uint8_t shape;
+    uint8_t level; /* enum fp_level the frame must have */
+    uint8_t flags; /* FP_ENTRY_* */
+    uint8_t output_count;
+    uint8_t destination_bits; /* as in the match; not for the loop */
+    uint8_t source_bits;
+    struct fp_table_output first;       /* of outputs, once more */
+    _Alignas(64) struct fp_quick quick; /* the rewrite of the first output, where its flag is set */
+    struct fp_table_output outputs[FP_MAX_OUTPUTS];
+    uint32_t unused[8];
+};
+
+struct fp_table_rewrite {
+    _Alignas(64) struct fp_rewrite rewrite; /* one cache line */
 };
 
 struct fp_table_flat {
     uint32_t count;
     uint32_t mask; /* buckets - 1 */
+    uint32_t shape_count;
+    uint32_t rewrite_count;       /* index 0 is none and not used */
+    uint32_t wide;                /* a shape is wide, or a rewrite touches RTP */
+    uint8_t order[FP_MAX_SHAPES]; /* of the search */
+    uint16_t plain[FP_MAX_PORTS]; /* route + 1 where every frame of the port takes it, unparsed; else 0 */
+    struct fp_table_shape shapes[FP_MAX_SHAPES];
     struct fp_table_bucket buckets[FP_TABLE_BUCKETS];
     struct fp_table_entry entries[FP_MAX_ROUTES];
+    struct fp_table_rewrite rewrites[FP_MAX_REWRITES + 1];
 };
 
 struct fp_table {
@@ -32,26 +83,49 @@ struct fp_table {
     struct fp_table_flat flat;
 };
 
-static inline uint64_t fp_key_hash(const struct fp_key *key) {
-    uint64_t words[3];
-    memcpy(words, key, sizeof words);
-    uint64_t hash = words[0] * 0x9e3779b97f4a7c15ULL;
-    hash = (hash ^ (hash >> 32) ^ words[1]) * 0xd6e8feb86659fd93ULL;
-    hash = (hash ^ (hash >> 32) ^ words[2]) * 0xd6e8feb86659fd93ULL;
-    return hash ^ (hash >> 32);
+/* `to` becomes what `from` is; only what is used is copied. */
+void fp_table_flat_copy(struct fp_table_flat *to, const struct fp_table_flat *from);
+
+/* The rewrite of an output that has one. */
+static inline const struct fp_rewrite *fp_entry_rewrite(const struct fp_table_flat *table,
+                                                        const struct fp_table_entry *entry, unsigned output) {
+    return &table->rewrites[entry->outputs[output].rewrite].rewrite;
 }
 
-static inline int fp_key_equal(const struct fp_key *a, const struct fp_key *b) {
-    uint64_t left[3];
-    uint64_t right[3];
-    memcpy(left, a, sizeof left);
-    memcpy(right, b, sizeof right);
-    return ((left[0] ^ right[0]) | (left[1] ^ right[1]) | (left[2] ^ right[2])) == 0;
+static inline uint64_t fp_mix(uint64_t a, uint64_t b, uint64_t c) {
+    uint64_t hash = a * 0x9e3779b97f4a7c15ULL ^ b * 0xd6e8feb86659fd93ULL ^ c * 0xa0761d6478bd642fULL;
+    hash = (hash ^ hash >> 32) * 0xe7037ed1a0b428dbULL;
+    return hash ^ hash >> 29;
+}
+
+/* Of a masked key. The shape takes part: masks may leave equal words. */
+static inline uint64_t fp_shape_hash(uint32_t number, bool wide, const uint64_t key[FP_KEY_WORDS]) {
+    uint64_t hash = fp_mix(key[0] + number, key[1], key[2]);
+    return wide ? fp_mix(hash ^ key[3], key[4], key[5]) : hash;
+}
+
+/* The words a narrow shape needs, or all. */
+static inline __attribute__((always_inline)) void fp_shape_mask(const struct fp_table_shape *shape, bool wide,
+                                                                const uint64_t words[FP_KEY_WORDS],
+                                                                uint64_t out[FP_KEY_WORDS]) {
+    for (unsigned i = 0; i < (wide ? FP_KEY_WORDS : FP_KEY_NARROW); i++) {
+        out[i] = words[i] & shape->mask[i];
+    }
+}
+
+/* Whether entry `at` is this shape's route for the masked key. */
+static inline bool fp_entry_fits(const struct fp_table_entry *entry, uint32_t shape, bool wide,
+                                 const uint64_t key[FP_KEY_WORDS]) {
+    uint64_t differs = (entry->key[0] ^ key[0]) | (entry->key[1] ^ key[1]) | (entry->key[2] ^ key[2]);
+    if (wide) {
+        differs |= (entry->key[3] ^ key[3]) | (entry->key[4] ^ key[4]) | (entry->key[5] ^ key[5]);
+    }
+    return (differs | (entry->shape ^ shape)) == 0;
 }
 
 /* Bounded whatever the memory holds: `mask` and route indices are clipped to the arrays. */
-static inline const struct fp_route *fp_table_flat_lookup(const struct fp_table_flat *table, const struct fp_key *key) {
-    uint64_t hash = fp_key_hash(key);
+static inline const struct fp_table_entry *fp_shape_find(const struct fp_table_flat *table, uint32_t shape, bool wide,
+                                                         uint64_t hash, const uint64_t key[FP_KEY_WORDS]) {
     uint16_t tag = (uint16_t)(hash >> 48);
     uint32_t mask = table->mask & (FP_TABLE_BUCKETS - 1);
     uint32_t at = (uint32_t)hash & mask;
@@ -61,14 +135,24 @@ static inline const struct fp_route *fp_table_flat_lookup(const struct fp_table_
             return NULL;
         }
         if (bucket.tag == tag) {
-            const struct fp_route *route = &table->entries[(bucket.route - 1U) & (FP_MAX_ROUTES - 1)].route;
-            if (fp_key_equal(&route->key, key)) {
-                return route;
+            const struct fp_table_entry *entry = &table->entries[(bucket.route - 1U) & (FP_MAX_ROUTES - 1)];
+            if (fp_entry_fits(entry, shape, wide, key)) {
+                return entry;
             }
         }
         at = (at + 1) & mask;
     }
     return NULL;
 }
+
+/* Whether shape `a` wins over shape `b` at equal priority: more bits, then the larger mask, byte for byte. */
+static inline bool fp_shape_beats(const struct fp_table_shape *a, const struct fp_table_shape *b) {
+    return a->bits != b->bits ? a->bits > b->bits : memcmp(a->mask, b->mask, sizeof a->mask) > 0;
+}
+
+/* The route of a frame that came in on `port` and is understood up to `level`, NULL where none fits. `words` are the
+ * key's; the narrow ones suffice where the table is not wide. */
+const struct fp_table_entry *fp_table_search(const struct fp_table_flat *table, const uint64_t words[FP_KEY_WORDS],
+                                             uint32_t port, uint32_t level);
 
 #endif

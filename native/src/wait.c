@@ -6,6 +6,20 @@
 
 enum { FAULTS = POLLERR | POLLHUP | POLLNVAL };
 
+void fp_worker_lay_out_fds(struct fp_worker *worker) {
+    worker->fd_count = 0;
+    if (worker->recovery != NULL) {
+        worker->fds[worker->fd_count++] =
+            (struct pollfd){.fd = fp_recovery_returned_fd(worker->recovery), .events = POLLIN};
+    }
+    for (uint32_t i = 0; i < worker->port_count; i++) {
+        struct fp_worker_port *port = &worker->ports[i];
+        port->fds = &worker->fds[worker->fd_count];
+        port->fd_count = port->port->ops->poll_fds(port->port, port->fds);
+        worker->fd_count += port->fd_count;
+    }
+}
+
 /* A descriptor in fault is always ready and would turn sleeping into spinning: poll(2) skips negative ones. */
 static void fds_mask(struct fp_worker *worker) {
     for (uint32_t i = 0; i < worker->port_count; i++) {
@@ -22,6 +36,10 @@ static void fds_mask(struct fp_worker *worker) {
 }
 
 static void fds_inspect(struct fp_worker *worker) {
+    if (worker->recovery != NULL && worker->fds[0].revents != 0) {
+        fp_recovery_clear(worker->recovery);
+        worker->checked_ns = 0;
+    }
     for (uint32_t i = 0; i < worker->port_count; i++) {
         struct fp_worker_port *port = &worker->ports[i];
         bool fault = false;
@@ -30,9 +48,8 @@ static void fds_inspect(struct fp_worker *worker) {
             port->port->woken = port->port->woken || (port->fds[j].revents & POLLIN) != 0;
         }
         if (fault) {
-            port->counters.sync_errors++;
-            port->counters_changed = true;
-            port->retry_ns = fp_monotonic_ns() + FP_REST_NS;
+            worker->now_ns = fp_monotonic_ns();
+            fp_worker_sync_done(worker, port, FP_E_SYSTEM);
         }
     }
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The worker: its ports, its turns, and their faults. */
-#include "worker.h"
+#include "burst.h"
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -16,10 +16,23 @@ int fp_worker_create(struct fp_state *state, enum fp_wait wait, struct fp_worker
         return FP_E_INVALID;
     }
     struct fp_worker *worker = calloc(1, sizeof *worker);
-    if (worker == NULL) {
+    struct fp_burst *burst = calloc(1, sizeof *burst);
+    if (worker == NULL || burst == NULL) {
+        free(worker);
+        free(burst);
+        return FP_E_NO_MEMORY;
+    }
+    worker->burst = burst;
+    worker->fds = calloc(1 + FP_MAX_PORTS * FP_MAX_RINGS, sizeof *worker->fds);
+    if (worker->fds == NULL) {
+        free(burst);
+        free(worker);
         return FP_E_NO_MEMORY;
     }
     worker->segment = state->segment;
+    /* Before the first offer slot 0, which is empty: the first one is written into the other. */
+    uint64_t taken = atomic_load_explicit(&state->segment->taken, memory_order_relaxed);
+    worker->table = &state->segment->tables[fp_offer_slot(taken)].table;
     worker->wait = wait;
     *out = worker;
     return 0;
@@ -27,27 +40,32 @@ int fp_worker_create(struct fp_state *state, enum fp_wait wait, struct fp_worker
 
 void fp_worker_destroy(struct fp_worker *worker) {
     if (worker != NULL) {
+        fp_recovery_stop(worker->recovery);
         free(worker->fds);
+        free(worker->burst);
         free(worker);
     }
 }
 
-/* Descriptors of all ports lie in one array for poll(2). */
-static int fds_extend(struct fp_worker *worker, struct fp_port *port) {
-    uint32_t room = worker->fd_count + (port->info.rx_rings > 0 ? port->info.rx_rings : 1);
-    struct pollfd *fds = realloc(worker->fds, room * sizeof *fds);
-    if (fds == NULL) {
-        return FP_E_NO_MEMORY;
-    }
-    worker->fds = fds;
-    struct fp_worker_port *added = &worker->ports[worker->port_count];
-    added->fd_count = port->ops->poll_fds(port, fds + worker->fd_count);
-    worker->fd_count += added->fd_count;
-    for (uint32_t i = 0; i <= worker->port_count; i++) { /* the array may have moved */
-        worker->ports[i].fds = fds;
-        fds += worker->ports[i].fd_count;
-    }
-    return 0;
+void fp_worker_publish_info(struct fp_worker *worker, uint32_t index) {
+    const struct fp_worker_port *port = &worker->ports[index];
+    struct fp_port_info info = port->own->info;
+    uint64_t words[FP_INFO_WORDS];
+    memcpy(info.name, port->name, sizeof info.name);
+    memcpy(words, &info, sizeof words);
+    fp_seq_store(&worker->segment->infos[index].sequence, worker->segment->infos[index].words, words, FP_INFO_WORDS);
+}
+
+static void publish_first_health(struct fp_worker *worker, uint32_t index) {
+    struct fp_health_block *block = &worker->segment->health[index];
+    struct timespec now;
+    uint64_t words[FP_HEALTH_WORDS];
+    clock_gettime(CLOCK_REALTIME, &now);
+    struct fp_port_health *health = &worker->ports[index].recovery.health;
+    health->state = FP_PORT_IS_UP;
+    health->since_ns = (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+    memcpy(words, health, sizeof words);
+    fp_seq_store(&block->sequence, block->words, words, FP_HEALTH_WORDS);
 }
 
 int fp_worker_add_port(struct fp_worker *worker, struct fp_port *port, const char *name) {
@@ -55,55 +73,33 @@ int fp_worker_add_port(struct fp_worker *worker, struct fp_port *port, const cha
     if (worker->port_count == FP_MAX_PORTS || worker->loops > 0 || length == 0 || length == FP_NAME_BYTES) {
         return FP_E_INVALID;
     }
-    int result = fds_extend(worker, port);
+    int result = 0;
+    if (port->ops->check != NULL && worker->recovery == NULL) {
+        result = fp_recovery_start(worker, &worker->recovery);
+    }
     if (result != 0) {
         return result;
     }
-    struct fp_port_info *info = &worker->segment->infos[worker->port_count];
-    *info = port->info;
-    memset(info->name, 0, sizeof info->name);
-    memcpy(info->name, name, length);
-    worker->ports[worker->port_count].port = port;
+    struct fp_worker_port *added = &worker->ports[worker->port_count];
+    memcpy(added->name, name, length);
+    added->port = port;
+    added->own = port;
+    fp_worker_publish_info(worker, worker->port_count);
+    publish_first_health(worker, worker->port_count);
     worker->port_count++;
+    fp_worker_lay_out_fds(worker);
     atomic_store_explicit(&worker->segment->port_count, worker->port_count, memory_order_release);
     return 0;
 }
 
-static void sync_done(struct fp_worker *worker, struct fp_worker_port *port, int result) {
-    if (result == 0) {
-        port->retry_ns = 0;
-        return;
-    }
-    port->counters.sync_errors++;
-    port->counters_changed = true;
-    port->retry_ns = worker->now_ns + FP_REST_NS;
-}
-
 void fp_worker_rx_sync(struct fp_worker *worker, struct fp_worker_port *port) {
-    sync_done(worker, port, port->port->ops->rx_sync(port->port));
+    fp_worker_sync_done(worker, port, port->port->ops->rx_sync(port->port));
 }
 
 void fp_worker_tx_sync(struct fp_worker *worker, struct fp_worker_port *port) {
     int result = port->port->ops->tx_sync(port->port);
     port->unsent = result != 0 || port->port->tx_backlog; /* then it is tried again, also without new frames */
-    sync_done(worker, port, result);
-}
-
-/* Now and then, not per burst: faults that a port without traffic would never show. */
-static void check_ports(struct fp_worker *worker) {
-    if (worker->now_ns - worker->checked_ns < FP_REST_NS) {
-        return;
-    }
-    worker->checked_ns = worker->now_ns;
-    for (uint32_t i = 0; i < worker->port_count; i++) {
-        struct fp_worker_port *port = &worker->ports[i];
-        if (port->port->ops->check != NULL && !fp_worker_port_rests(worker, port)) {
-            sync_done(worker, port, port->port->ops->check(port->port));
-            port->counters_changed =
-                port->counters_changed || port->counters.missed_frames != port->port->missed_frames;
-            port->counters.missed_frames = port->port->missed_frames;
-        }
-    }
+    fp_worker_sync_done(worker, port, result);
 }
 
 /* Half full, or without room for another burst: small rings run short first. */
@@ -155,10 +151,13 @@ static uint32_t receive(struct fp_worker *worker, uint32_t index) {
     }
     fp_worker_rx_sync(worker, port);
     for (uint32_t ring = 0; ring < port->port->info.rx_rings; ring++) {
-        uint32_t burst = fp_worker_forward(worker, index, ring);
-        frames += burst;
-        if (burst > 0) {
-            make_room(worker);
+        uint32_t burst = FP_BURST_FRAMES;
+        for (uint32_t i = 0; i <= port->port->extra_bursts && burst == FP_BURST_FRAMES; i++) {
+            burst = fp_worker_forward(worker, index, ring);
+            frames += burst;
+            if (burst > 0) {
+                make_room(worker);
+            }
         }
     }
     return frames;
@@ -187,7 +186,7 @@ int fp_worker_turn(struct fp_worker *worker) {
     uint32_t frames = 0;
     worker->now_ns = fp_monotonic_ns();
     take_table(worker);
-    check_ports(worker);
+    fp_worker_check_ports(worker);
     make_room(worker);
     for (uint32_t i = 0; i < worker->port_count; i++) {
         frames += receive(worker, i);
@@ -218,6 +217,19 @@ static void flush(struct fp_worker *worker) {
     fp_worker_publish(worker);
 }
 
+/* The recovery thread looks ten times a second: what was missed since then. */
+static void count_missed_last(struct fp_worker *worker) {
+    for (uint32_t i = 0; i < worker->port_count; i++) {
+        struct fp_worker_port *port = &worker->ports[i];
+        struct fp_port_seen seen;
+        if (port->port->ops->check != NULL) {
+            port->port->ops->check(port->port, &seen);
+            port->counters.missed_frames = port->missed_before + seen.missed_frames;
+            port->counters_changed = true;
+        }
+    }
+}
+
 int fp_worker_run(struct fp_worker *worker) {
     struct fp_segment *segment = worker->segment;
     uint64_t last_frame_ns = 0;
@@ -230,8 +242,7 @@ int fp_worker_run(struct fp_worker *worker) {
             fp_worker_wait(worker);
         }
     }
-    worker->checked_ns = 0;
-    check_ports(worker);
+    count_missed_last(worker);
     flush(worker);
     worker->running = false;
     publish_worker(worker);

@@ -3,42 +3,47 @@
 #define FP_WORKER_H
 
 #include "port.h"
+#include "recovery.h"
 #include "state.h"
 
 /* One port as the worker keeps it. */
 struct fp_worker_port {
-    struct fp_port *port;
+    struct fp_port *port; /* as the loop uses it: `own`, or `absent` while `own` is being recovered */
+    struct fp_port *own;
+    struct fp_port absent; /* no receive ring, and a transmit ring without room */
+    struct fp_recovery_port recovery;
     struct fp_port_counters counters; /* running totals; published to the segment after each burst */
     bool counters_changed;
-    bool unsent;        /* frames were put into a transmit ring since the last sync */
-    uint64_t retry_ns;  /* after a failed sync the port rests until then; 0: it works */
+    bool idle;              /* the last burst emptied its ring: nothing was fetched for the next one */
+    bool copied;            /* frames of the last burst were copied: whole frames are fetched for the next one */
+    bool unsent;            /* frames were put into a transmit ring since the last sync */
+    uint64_t retry_ns;      /* after a failed sync the port rests until then; 0: it works */
+    uint32_t failures;      /* syncs in a row */
+    uint64_t missed_before; /* missed_frames of earlier openings */
+    char name[FP_NAME_BYTES];
     struct pollfd *fds; /* this port's part of fp_worker.fds */
     uint32_t fd_count;
 };
 
-/* Frames of one route in a row are counted together. */
-struct fp_route_run {
-    uint32_t counter;
-    uint64_t frames;
-    uint64_t bytes;
-};
+struct fp_burst;
 
 struct fp_worker {
     struct fp_segment *segment;
     enum fp_wait wait;
     uint32_t port_count;
     struct fp_worker_port ports[FP_MAX_PORTS];
-    const struct fp_table_flat *table; /* NULL before the first generation */
-    struct fp_route_run run;
+    const struct fp_table_flat *table;
+    struct fp_burst *burst; /* room for one */
     uint64_t loops;
     uint64_t checked_ns; /* when ports were last asked after faults */
     uint64_t now_ns;     /* CLOCK_MONOTONIC as of the last turn */
     bool running;
-    struct pollfd *fds;
+    struct fp_recovery *recovery; /* NULL where no port needs it */
+    struct pollfd *fds;           /* room for every ring of every port; first of all recovery's */
     uint32_t fd_count;
 };
 
-/* Takes at most one burst from a receive ring. Returns the frames. */
+/* Takes at most one burst from a receive ring. Returns the slots taken. */
 uint32_t fp_worker_forward(struct fp_worker *worker, uint32_t ingress, uint32_t ring);
 /* Makes what was counted visible to other processes. */
 void fp_worker_publish(struct fp_worker *worker);
@@ -50,6 +55,17 @@ static inline bool fp_worker_port_rests(const struct fp_worker *worker, const st
     return port->retry_ns != 0 && worker->now_ns < port->retry_ns;
 }
 
+/* What readers see of a port, as it was opened last. */
+void fp_worker_publish_info(struct fp_worker *worker, uint32_t index);
+
+/* Watches the ports: lost ones are handed to recovery, returned ones taken. */
+void fp_worker_check_ports(struct fp_worker *worker);
+/* Counts a sync; a failed one rests the port. */
+void fp_worker_sync_done(struct fp_worker *worker, struct fp_worker_port *port, int result);
+/* An egress port without room, and an ingress port without frames, of the same description. */
+void fp_worker_make_absent(struct fp_worker_port *port);
+/* Lays the descriptors of all ports out for poll(2). */
+void fp_worker_lay_out_fds(struct fp_worker *worker);
 /* Sleeps in poll(2) until a port has frames, at most FP_WAIT_MS. */
 void fp_worker_wait(struct fp_worker *worker);
 
@@ -57,6 +73,7 @@ uint64_t fp_monotonic_ns(void);
 
 enum { FP_WAIT_MS = 100, FP_FLUSH_MS = 100 };
 #define FP_REST_NS 100000000U /* a port that failed is tried again after this */
+#define FP_CHECK_NS 10000000U /* ports are looked after this often */
 #define FP_SPIN_NS 50000U     /* FP_WAIT_ADAPTIVE */
 
 #endif

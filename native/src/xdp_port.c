@@ -2,23 +2,31 @@
 /*
  * xdp: ports: a queue of the interface after the other, and the program that directs frames to them.
  *
- * Buffers the kernel holds when a port closes cannot be asked back by name: they are lost to the region, which is made
- * for one set of ports and destroyed after them.
+ * A port keeps what it was opened with, so that it can be released and acquired again where its interface went and came
+ * back. Every buffer returns to the region with a release: the kernel cannot be asked which it held, the rings remember
+ * (xdp_queue.h).
  */
 #include "interface.h"
+#include "interface_settings.h"
 #include "port.h"
 #include "xdp_program.h"
 #include "xdp_queue.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-enum { HEADROOM_BYTES = 256 /* XDP_PACKET_HEADROOM: the kernel writes frames behind it */ };
+enum {
+    HEADROOM_BYTES = 256, /* XDP_PACKET_HEADROOM: the kernel writes frames behind it */
+};
 
 struct xdp_port {
     struct fp_port port;
+    struct fp_port_config config;
+    struct fp_spec spec;
+    struct fp_region *region;
+    int ifindex;
+    struct fp_interface_settings settings; /* as they were at the first opening */
     int promiscuous;
     struct fp_xdp_program program;
     struct fp_xdp_queue *queues;
@@ -54,40 +62,51 @@ static uint32_t xdp_poll_fds(const struct fp_port *port, struct pollfd *fds) {
     return xdp->queue_count;
 }
 
-/* A socket whose interface was taken down or away just receives no more; a receive call says why. */
-static int xdp_check(struct fp_port *port) {
-    struct xdp_port *xdp = (struct xdp_port *)port;
-    uint64_t missed = 0;
-    int result = 0;
+/* A socket whose interface was taken down or away just receives no more, without a word. */
+static void xdp_check(const struct fp_port *port, struct fp_port_seen *out) {
+    const struct xdp_port *xdp = (const struct xdp_port *)port;
+    *out = (struct fp_port_seen){.link = fp_interface_link(xdp->spec.interface, xdp->ifindex)};
     for (uint32_t i = 0; i < xdp->queue_count; i++) {
-        const struct fp_xdp_socket *socket = &xdp->queues[i].socket;
-        missed += fp_xdp_socket_missed(socket);
-        if (recvfrom(socket->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL) < 0 &&
-            (errno == ENXIO || errno == ENETDOWN || errno == EBADF)) {
-            result = FP_E_SYSTEM;
-        }
+        out->missed_frames += fp_xdp_socket_missed(&xdp->queues[i].socket);
     }
-    port->missed_frames = missed;
-    return result;
 }
 
-static void xdp_close(struct fp_port *port) {
+/* Every slot but the one at tail has a buffer of its own, or remembers the one the kernel has for it. */
+static void ring_release(struct fp_region *region, struct fp_ring *view) {
+    struct netmap_ring *ring = view->shared;
+    if (ring == NULL) {
+        return;
+    }
+    for (uint32_t at = fp_ring_next(view, ring->tail); at != ring->tail; at = fp_ring_next(view, at)) {
+        fp_region_give(region, ring->slot[at].buf_idx);
+    }
+    free(ring);
+    view->shared = NULL;
+}
+
+static void xdp_release(struct fp_port *port) {
     struct xdp_port *xdp = (struct xdp_port *)port;
     fp_xdp_program_close(&xdp->program);
     for (uint32_t i = 0; i < xdp->queue_count; i++) {
-        fp_xdp_socket_close(&xdp->queues[i].socket);
-        free(port->rx[i].shared);
-        free(port->tx[i].shared);
+        fp_xdp_socket_close(&xdp->queues[i].socket); /* from here on the kernel holds no buffer */
+        ring_release(xdp->region, &port->rx[i]);
+        ring_release(xdp->region, &port->tx[i]);
     }
     if (xdp->promiscuous >= 0) {
         close(xdp->promiscuous);
     }
     fp_port_free_rings(port);
     free(xdp->queues);
-    free(xdp);
+    xdp->queues = NULL;
+    xdp->queue_count = 0;
+    xdp->promiscuous = -1;
+    port->tx_backlog = false;
 }
 
-static const struct fp_port_ops xdp_ops = {xdp_rx_sync, xdp_tx_sync, xdp_poll_fds, xdp_check, xdp_close};
+static void xdp_close(struct fp_port *port) {
+    xdp_release(port);
+    free(port);
+}
 
 static int ring_open(struct fp_region *region, uint32_t slots, uint16_t ringid, uint16_t dir, struct fp_ring *out) {
     uint32_t *buffers = calloc(slots, sizeof *buffers);
@@ -97,6 +116,7 @@ static int ring_open(struct fp_region *region, uint32_t slots, uint16_t ringid, 
         for (uint32_t i = 0; i + 1 < slots; i++) {
             ring->slot[i].buf_idx = buffers[i];
         }
+        ring->tail = slots - 1;
         fp_region_ring_view(region, ring, region->buffer_bytes - HEADROOM_BYTES, out);
     } else {
         free(ring);
@@ -105,8 +125,9 @@ static int ring_open(struct fp_region *region, uint32_t slots, uint16_t ringid, 
     return result;
 }
 
-static int queue_open(struct xdp_port *xdp, const struct fp_port_config *config, struct fp_region *region, int ifindex,
-                      uint32_t number) {
+static int queue_open(struct xdp_port *xdp, uint32_t number) {
+    const struct fp_port_config *config = &xdp->config;
+    struct fp_region *region = xdp->region;
     uint32_t index = xdp->queue_count;
     struct fp_xdp_queue *queue = &xdp->queues[index];
     bool zero_copy = (config->flags & FP_OPEN_XDP_ZEROCOPY) != 0;
@@ -114,13 +135,13 @@ static int queue_open(struct xdp_port *xdp, const struct fp_port_config *config,
     if (result != 0) {
         return result;
     }
-    xdp->queue_count++; /* from here on xdp_close cleans up */
+    xdp->queue_count++; /* from here on xdp_release cleans up */
     queue->socket.fd = -1;
     queue->rx = &xdp->port.rx[index];
     queue->tx = &xdp->port.tx[index];
     result = ring_open(region, config->ring_slots, (uint16_t)number, 0, queue->tx);
     if (result == 0) {
-        result = fp_xdp_socket_open(&queue->socket, region, config->ring_slots, ifindex, number, zero_copy);
+        result = fp_xdp_socket_open(&queue->socket, region, config->ring_slots, xdp->ifindex, number, zero_copy);
     }
     if (result == 0) {
         fp_xdp_queue_prime(queue);
@@ -133,13 +154,20 @@ int fp_xdp_count_rings(const struct fp_spec *spec) {
     return spec->ring >= 0 ? 1 : fp_interface_queues(spec->interface);
 }
 
-static int xdp_setup(struct xdp_port *xdp, const struct fp_port_config *config, const struct fp_spec *spec,
-                     struct fp_region *region) {
+static int mtu_check(const struct xdp_port *xdp) {
+    int mtu = fp_interface_mtu(xdp->spec.interface);
+    int room = (int)(xdp->region->buffer_bytes - HEADROOM_BYTES);
+    return mtu < 0 ? mtu : mtu + FP_FRAMING_BYTES <= room ? 0 : FP_E_MTU;
+}
+
+static int xdp_setup(struct xdp_port *xdp) {
+    const struct fp_spec *spec = &xdp->spec;
     int ifindex = fp_interface_index(spec->interface);
     int rings = ifindex > 0 ? fp_xdp_count_rings(spec) : ifindex;
     if (rings < 1) {
         return rings < 0 ? rings : FP_E_UNSUPPORTED;
     }
+    xdp->ifindex = ifindex;
     uint32_t first = spec->ring >= 0 ? (uint32_t)spec->ring : 0;
     xdp->queues = calloc((size_t)rings, sizeof *xdp->queues);
     int result =
@@ -148,10 +176,13 @@ static int xdp_setup(struct xdp_port *xdp, const struct fp_port_config *config, 
         result = fp_xdp_program_load(&xdp->program, first + (uint32_t)rings);
     }
     for (uint32_t i = 0; result == 0 && i < (uint32_t)rings; i++) {
-        result = queue_open(xdp, config, region, ifindex, first + i);
+        result = queue_open(xdp, first + i);
     }
     if (result == 0) {
-        result = fp_xdp_program_attach(&xdp->program, ifindex, (config->flags & FP_OPEN_XDP_GENERIC) != 0);
+        result = fp_xdp_program_attach(&xdp->program, ifindex, (xdp->config.flags & FP_OPEN_XDP_GENERIC) != 0);
+    }
+    if (result == 0) {
+        result = mtu_check(xdp);
     }
     if (result == 0) {
         xdp->promiscuous = fp_interface_hold_promiscuous(ifindex);
@@ -160,6 +191,34 @@ static int xdp_setup(struct xdp_port *xdp, const struct fp_port_config *config, 
     return result;
 }
 
+static int xdp_acquire(struct fp_port *port) {
+    struct xdp_port *xdp = (struct xdp_port *)port;
+    if (xdp->ifindex != 0 && fp_interface_find(xdp->spec.interface) != xdp->ifindex) {
+        fp_interface_restore_settings(xdp->spec.interface, &xdp->settings);
+    }
+    int result = xdp_setup(xdp);
+    if (result != 0) {
+        int saved = errno;
+        xdp_release(port);
+        errno = saved;
+        return result;
+    }
+    port->info.adapter = (xdp->config.flags & FP_OPEN_XDP_GENERIC) != 0 ? FP_ADAPTER_XDP_GENERIC
+                         : xdp->queues[0].socket.zero_copy              ? FP_ADAPTER_XDP_ZEROCOPY
+                                                                        : FP_ADAPTER_XDP_COPY;
+    return 0;
+}
+
+static const struct fp_port_ops xdp_ops = {
+    .rx_sync = xdp_rx_sync,
+    .tx_sync = xdp_tx_sync,
+    .poll_fds = xdp_poll_fds,
+    .check = xdp_check,
+    .release = xdp_release,
+    .acquire = xdp_acquire,
+    .close = xdp_close,
+};
+
 int fp_xdp_open(const struct fp_port_config *config, const struct fp_spec *spec, struct fp_region *region,
                 struct fp_port **out) {
     struct xdp_port *xdp = calloc(1, sizeof *xdp);
@@ -167,25 +226,26 @@ int fp_xdp_open(const struct fp_port_config *config, const struct fp_spec *spec,
         return FP_E_NO_MEMORY;
     }
     xdp->port.ops = &xdp_ops;
+    xdp->config = *config;
+    xdp->spec = *spec;
+    xdp->region = region;
     xdp->promiscuous = -1;
     xdp->program = (struct fp_xdp_program){-1, -1, -1};
-    int result = xdp_setup(xdp, config, spec, region);
+    struct fp_port_info *info = &xdp->port.info;
+    info->kind = FP_PORT_XDP;
+    info->region = fp_region_id(region);
+    info->rx_slots = config->ring_slots;
+    info->tx_slots = config->ring_slots;
+    info->buffer_bytes = region->buffer_bytes - HEADROOM_BYTES;
+    memcpy(info->spec, config->spec, sizeof info->spec);
+    int result = xdp_acquire(&xdp->port);
     if (result != 0) {
         int saved = errno;
         xdp_close(&xdp->port);
         errno = saved;
         return result;
     }
-    struct fp_port_info *info = &xdp->port.info;
-    info->kind = FP_PORT_XDP;
-    info->adapter = (config->flags & FP_OPEN_XDP_GENERIC) != 0 ? FP_ADAPTER_XDP_GENERIC
-                    : xdp->queues[0].socket.zero_copy          ? FP_ADAPTER_XDP_ZEROCOPY
-                                                               : FP_ADAPTER_XDP_COPY;
-    info->region = fp_region_id(region);
-    info->rx_slots = config->ring_slots;
-    info->tx_slots = config->ring_slots;
-    info->buffer_bytes = region->buffer_bytes - HEADROOM_BYTES;
-    memcpy(info->spec, config->spec, sizeof info->spec);
+    fp_interface_read_settings(spec->interface, &xdp->settings);
     *out = &xdp->port;
     return 0;
 }

@@ -18,6 +18,22 @@ static void fill_give(struct fp_xdp_queue *queue) {
     atomic_store_explicit(fill->producer, produced, memory_order_release);
 }
 
+/*
+ * The kernel returned `buffer`, which goes into the slot at `tail`; the slot behind gives up its memory of a buffer. As
+ * a rule it is the same one. Where the kernel returns buffers in another order, the memories change places.
+ */
+static void memory_give_up(const struct fp_ring *ring, uint32_t tail, uint32_t given, uint32_t buffer) {
+    struct netmap_slot *slots = ring->shared->slot;
+    uint32_t next = fp_ring_next(ring, tail);
+    uint32_t remembered = slots[next].buf_idx;
+    for (uint32_t at = next; remembered != buffer && at != given; at = fp_ring_next(ring, at)) {
+        if (slots[at].buf_idx == buffer) {
+            slots[at].buf_idx = remembered;
+            return;
+        }
+    }
+}
+
 /* Received descriptors become slots. */
 static void receive_take(struct fp_xdp_queue *queue) {
     const struct fp_ring *ring = queue->rx;
@@ -28,8 +44,10 @@ static void receive_take(struct fp_xdp_queue *queue) {
     uint32_t tail = ring->shared->tail;
     while (consumed != produced && fp_ring_next(ring, tail) != queue->rx_given) {
         struct xdp_desc descriptor = descriptors[consumed & receive->mask];
+        uint32_t buffer = (uint32_t)(descriptor.addr / ring->buffer_bytes);
+        memory_give_up(ring, tail, queue->rx_given, buffer);
         ring->shared->slot[tail] = (struct netmap_slot){
-            .buf_idx = (uint32_t)(descriptor.addr / ring->buffer_bytes),
+            .buf_idx = buffer,
             .len = (uint16_t)(descriptor.len <= UINT16_MAX ? descriptor.len : UINT16_MAX),
             .ptr = descriptor.addr % ring->buffer_bytes,
         };
@@ -53,12 +71,8 @@ int fp_xdp_queue_receive(struct fp_xdp_queue *queue) {
 
 /* All receive buffers start in the fill ring: as if slots 0 to n - 2 had just been consumed. */
 void fp_xdp_queue_prime(struct fp_xdp_queue *queue) {
-    uint32_t slots = queue->rx->slots;
-    queue->tx->shared->tail = slots - 1;
-    queue->rx->shared->head = slots - 1;
+    fp_ring_advance(queue->rx, queue->rx->slots - 1);
     fill_give(queue);
-    queue->rx->shared->cur = slots - 1;
-    queue->rx->shared->tail = slots - 1;
 }
 
 static void transmit_give(struct fp_xdp_queue *queue) {
@@ -88,9 +102,9 @@ static void completion_take(struct fp_xdp_queue *queue) {
     uint32_t produced = fp_xdp_produced(completion);
     uint32_t tail = ring->shared->tail;
     while (consumed != produced && fp_ring_next(ring, tail) != queue->tx_given) {
-        ring->shared->slot[tail] = (struct netmap_slot){
-            .buf_idx = (uint32_t)(addresses[consumed & completion->mask] / ring->buffer_bytes),
-        };
+        uint32_t buffer = (uint32_t)(addresses[consumed & completion->mask] / ring->buffer_bytes);
+        memory_give_up(ring, tail, queue->tx_given, buffer);
+        ring->shared->slot[tail] = (struct netmap_slot){.buf_idx = buffer};
         consumed++;
         tail = fp_ring_next(ring, tail);
     }

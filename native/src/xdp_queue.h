@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One queue of an xdp: port: an AF_XDP socket, and a pair of rings of netmap's layout that are translated into the
- * socket's four. A ring of n slots has n - 1 buffers: slots of the kernel have none, their buffers are in the socket's
- * rings.
+ * socket's four. A ring of n slots has n - 1 buffers. Slots of the kernel, those behind tail up to the first not given
+ * yet, remember which buffers the kernel holds, in whatever order it returns them: so all are known when the socket is
+ * closed.
  */
 #ifndef FP_XDP_QUEUE_H
 #define FP_XDP_QUEUE_H

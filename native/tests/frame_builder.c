@@ -63,6 +63,10 @@ static uint8_t *put_ipv6(const struct frame_shape *shape, uint8_t *at) {
     return at;
 }
 
+static uint8_t payload_byte(const struct frame_shape *shape, uint32_t at) {
+    return (uint8_t)(at * 31 + shape->group + shape->udp_port);
+}
+
 uint32_t frame_build(const struct frame_shape *shape, uint8_t *frame) {
     uint8_t *at = put_ethernet(shape, frame);
     at = shape->ipv6 ? put_ipv6(shape, at) : put_ipv4(shape, at);
@@ -72,10 +76,23 @@ uint32_t frame_build(const struct frame_shape *shape, uint8_t *frame) {
     put_u16(at + 6, 0);
     at += 8;
     for (uint32_t i = 0; i < shape->payload_bytes; i++) {
-        *at++ = (uint8_t)(i * 31 + shape->group + shape->udp_port);
+        *at++ = payload_byte(shape, i);
     }
     memset(at, 0, shape->padding_bytes);
     return (uint32_t)(at - frame) + shape->padding_bytes;
+}
+
+/* The payload may look like RTP: its first byte and the SSRC follow from group and port. */
+static void key_rtp(const struct frame_shape *shape, struct fp_key *key) {
+    uint8_t rtp[12];
+    for (uint32_t i = 0; i < sizeof rtp; i++) {
+        rtp[i] = payload_byte(shape, i);
+    }
+    key->payload_type = FP_NOT_RTP;
+    if (shape->payload_bytes >= sizeof rtp && rtp[0] >> 6 == 2) {
+        key->payload_type = rtp[1] & 0x7f;
+        key->ssrc = (uint32_t)rtp[8] << 24 | (uint32_t)rtp[9] << 16 | (uint32_t)rtp[10] << 8 | rtp[11];
+    }
 }
 
 struct fp_key frame_key(const struct frame_shape *shape) {
@@ -87,7 +104,13 @@ struct fp_key frame_key(const struct frame_shape *shape) {
         key.destination[10] = 0xff;
         key.destination[11] = 0xff;
         ipv4_destination(shape, key.destination + 12);
+        key.source[10] = 0xff;
+        key.source[11] = 0xff;
+        key.source[12] = 192;
+        key.source[15] = 1;
     }
+    key.udp_source = 5004;
+    key_rtp(shape, &key);
     key.vlan = shape->tags > 0 ? shape->vlans[0] : FP_VLAN_NONE;
     key.inner_vlan = shape->tags > 1 ? shape->vlans[1] : FP_VLAN_NONE;
     key.udp_port = shape->udp_port;

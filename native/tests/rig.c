@@ -4,12 +4,17 @@
 #include <string.h>
 #include <unistd.h>
 
-static void open_region(struct rig *rig, uint32_t buffers) {
-    CHECK_EQ(fp_region_create(buffers, 2048, &rig->regions[rig->region_count]), 0);
+static void open_region(struct rig *rig, uint32_t buffers, uint32_t buffer_bytes) {
+    CHECK_EQ(fp_region_create(buffers, buffer_bytes, &rig->regions[rig->region_count]), 0);
     rig->region_count++;
 }
 
 void rig_open(struct rig *rig, uint32_t ports, uint32_t ring_slots, int separate, enum fp_wait wait) {
+    rig_open_sized(rig, ports, ring_slots, separate, wait, 2048);
+}
+
+void rig_open_sized(struct rig *rig, uint32_t ports, uint32_t ring_slots, int separate, enum fp_wait wait,
+                    uint32_t buffer_bytes) {
     memset(rig, 0, sizeof *rig);
     (void)snprintf(rig->path, sizeof rig->path, "/dev/shm/fp-test-%d", (int)getpid());
     CHECK_EQ(fp_state_create(rig->path, &rig->state), 0);
@@ -23,7 +28,7 @@ void rig_open(struct rig *rig, uint32_t ports, uint32_t ring_slots, int separate
         uint32_t buffers = (uint32_t)fp_port_plan_buffers(&config);
         CHECK_EQ(buffers, 2 * ring_slots);
         if (separate || i == 0) {
-            open_region(rig, separate ? buffers : buffers * ports);
+            open_region(rig, separate ? buffers : buffers * ports, buffer_bytes);
         }
         CHECK_EQ(fp_port_open(&config, rig->regions[rig->region_count - 1], &rig->ports[i]), 0);
         CHECK_EQ(fp_worker_add_port(rig->worker, rig->ports[i], name), 0);
@@ -44,14 +49,28 @@ void rig_close(struct rig *rig) {
     CHECK_EQ(unlink(rig->path), 0);
 }
 
-void rig_route(struct rig *rig, const struct frame_shape *shape, uint16_t ingress, uint32_t outputs, uint16_t counter) {
-    struct fp_route route = {.key = frame_key(shape), .counter = counter};
-    route.key.port = ingress;
-    for (uint16_t port = 0; port < FP_MAX_PORTS; port++) {
-        if ((outputs >> port & 1) != 0) {
-            route.outputs[route.output_count++] = port;
+struct fp_route rig_route_of(const struct frame_shape *shape, uint16_t ingress, uint32_t outputs, uint16_t counter) {
+    struct fp_route route;
+    struct fp_key key = frame_key(shape);
+    memset(&route, 0, sizeof route);
+    route.match.fields = FP_MATCH_PORT | FP_MATCH_VLAN | FP_MATCH_INNER_VLAN | FP_MATCH_UDP_PORT;
+    route.match.destination_bits = 128;
+    memcpy(route.match.key.destination, key.destination, sizeof key.destination);
+    route.match.key.port = ingress;
+    route.match.key.vlan = key.vlan;
+    route.match.key.inner_vlan = key.inner_vlan;
+    route.match.key.udp_port = key.udp_port;
+    route.counter = counter;
+    for (uint32_t port = 0; port < FP_MAX_PORTS; port++) {
+        if ((outputs >> port & 1) != 0 && route.output_count < FP_MAX_OUTPUTS) {
+            route.outputs[route.output_count++].port = port;
         }
     }
+    return route;
+}
+
+void rig_route(struct rig *rig, const struct frame_shape *shape, uint16_t ingress, uint32_t outputs, uint16_t counter) {
+    struct fp_route route = rig_route_of(shape, ingress, outputs, counter);
     CHECK_EQ(fp_table_add(rig->table, &route), 0);
 }
 

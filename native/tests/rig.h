@@ -19,7 +19,12 @@ struct rig {
 
 /* Aborts the test where anything fails. `separate` ports have a region each: nothing can be swapped. */
 void rig_open(struct rig *rig, uint32_t ports, uint32_t ring_slots, int separate, enum fp_wait wait);
+/* The same with buffers of another size than 2,048 bytes. */
+void rig_open_sized(struct rig *rig, uint32_t ports, uint32_t ring_slots, int separate, enum fp_wait wait,
+                    uint32_t buffer_bytes);
 void rig_close(struct rig *rig);
+/* A route that compares what frame_key says of `shape`, VLANs included, and the ingress port. */
+struct fp_route rig_route_of(const struct frame_shape *shape, uint16_t ingress, uint32_t outputs, uint16_t counter);
 /* A route for frames of `shape` from `ingress`; `outputs` is a bit mask of ports. Not yet published. */
 void rig_route(struct rig *rig, const struct frame_shape *shape, uint16_t ingress, uint32_t outputs, uint16_t counter);
 /* Offers the table and turns until it is taken. */

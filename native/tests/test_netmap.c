@@ -90,6 +90,19 @@ static void pipes_of_one_parent(void) {
     wire_appliance_close(&appliance);
 }
 
+/* Who was at the other end of a pipe may stop and be replaced: the port stays and counts nothing twice. */
+static void a_peer_stops(void) {
+    static const char *const specs[2] = {"netmap:fpb}1", "netmap:fpb{2"};
+    struct wire_appliance appliance;
+    wire_appliance_open(&appliance, specs, 0, 64);
+    for (unsigned times = 1; times <= 3; times++) {
+        exchange("pipes, peers anew", "netmap:fpb{1", "netmap:fpb}2");
+        (void)usleep(300000); /* no peer */
+        CHECK_EQ(wire_counters(&appliance, 0).forwarded_frames, (uint64_t)times * FRAMES);
+    }
+    wire_appliance_close(&appliance);
+}
+
 /* VALE ports have memory of their own: frames are copied. */
 static void vale_ports(void) {
     static const char *const specs[2] = {"vale7:in", "vale8:out"};
@@ -119,6 +132,41 @@ static void bounce(struct wire_appliance *appliance) {
     CHECK_EQ(wire_counters(appliance, 1).transmitted_frames, 2 * FEW_FRAMES);
 }
 
+static void shell(const char *command) { CHECK_EQ(system(command), 0); /* NOLINT(cert-env33-c): in a guest */ }
+
+static void wait_for_state(const struct wire_appliance *appliance, uint32_t port, enum fp_port_state wanted) {
+    for (unsigned i = 0; wire_health(appliance, port).state != wanted; i++) {
+        CHECK(i < 60);
+        (void)usleep(500000);
+    }
+}
+
+/*
+ * The driver lets go of the ingress interface and takes it again, as when a module is exchanged or a card is replaced:
+ * the interface comes back down and with its defaults, the port returns by itself. Nothing of it harms the egress port.
+ */
+static void ingress_vanishes(struct wire_appliance *appliance) {
+    char command[256];
+    uint64_t forwarded = wire_counters(appliance, 0).forwarded_frames;
+    uint64_t outages = wire_health(appliance, 1).outages;
+    (void)snprintf(command, sizeof command,
+                   "basename $(readlink /sys/class/net/%s/device) >/tmp/address && cat /tmp/address "
+                   ">/sys/bus/pci/drivers/e1000/unbind",
+                   nics[2]);
+    shell("mkdir -p /tmp");
+    shell(command);
+    wait_for_state(appliance, 0, FP_PORT_IS_GONE);
+    shell("cat /tmp/address >/sys/bus/pci/drivers/e1000/bind");
+    wait_for_state(appliance, 0, FP_PORT_IS_UP);
+    CHECK_EQ(wire_health(appliance, 0).reopened, 1);
+    CHECK_EQ(wire_info(appliance, 0).adapter, FP_ADAPTER_NATIVE);
+    CHECK_EQ(wire_health(appliance, 1).outages, outages);
+    CHECK_EQ(wire_health(appliance, 1).reopened, 0);
+    (void)sleep(4);
+    wire_exchange("after the interface vanished and came back", nics[1], nics[4], FEW_FRAMES, WINDOW);
+    CHECK_EQ(wire_counters(appliance, 0).forwarded_frames, forwarded + FEW_FRAMES);
+}
+
 static void native_interfaces(void) {
     char specs[2][FP_NAME_BYTES];
     (void)snprintf(specs[0], sizeof specs[0], "netmap:%s", nics[2]);
@@ -135,6 +183,7 @@ static void native_interfaces(void) {
     (void)printf("swapped %llu, copied %llu\n", (unsigned long long)wire_counters(&appliance, 1).swapped_frames,
                  (unsigned long long)wire_counters(&appliance, 1).copied_frames);
     bounce(&appliance);
+    ingress_vanishes(&appliance);
     wire_appliance_close(&appliance);
 }
 
@@ -160,6 +209,7 @@ int main(int argc, char **argv) {
     nics = argv;
     RUN(refusals);
     RUN(pipes_of_one_parent);
+    RUN(a_peer_stops);
     RUN(vale_ports);
     if (argc >= 5) {
         RUN(native_interfaces);

@@ -87,7 +87,7 @@ static void dead_writer_is_torn(void) {
     if (child == 0) {
         struct fp_state *state = NULL;
         if (fp_state_open(rig.path, &state) == 0) {
-            fp_seq_write_begin(&state->segment->ports[0].sequence);
+            (void)fp_seq_write_begin(&state->segment->ports[0].sequence);
             atomic_store(&state->segment->ports[0].words[0], 5);
         }
         _exit(0);

@@ -308,7 +308,86 @@ static void doors_refuse_what_does_not_fit(void) {
     rig_close(&rig);
 }
 
+/* All frames of port 0 go to port 1, also those no route can read; those of port 1 are given to the host. */
+static void plain_ports_take_every_frame(void) {
+    struct rig rig;
+    struct fp_route route;
+    const uint8_t arp[60] = {[12] = 0x08, [13] = 0x06};
+    uint8_t seen[FRAME_ROOM];
+    rig_open(&rig, 2, 64, 0, FP_WAIT_BUSY);
+    for (uint16_t port = 0; port < 2; port++) {
+        memset(&route, 0, sizeof route);
+        route.match.fields = FP_MATCH_PORT;
+        route.match.key.port = port;
+        route.output_count = 1;
+        route.outputs[0].port = 1U - port;
+        route.flags = port == 1 ? FP_ROUTE_TO_HOST : 0;
+        route.counter = port;
+        CHECK_EQ(fp_table_add(rig.table, &route), 0);
+    }
+    rig_publish(&rig);
+    for (unsigned i = 0; i < 40; i++) { /* wraps both rings */
+        inject(&rig, 0, &media);
+        CHECK_EQ(fp_memory_inject(rig.ports[0], arp, sizeof arp), 0);
+        CHECK_EQ(fp_memory_inject(rig.ports[0], arp, 13), 0);
+        CHECK_EQ(fp_memory_inject(rig.ports[1], arp, sizeof arp), 0);
+        CHECK_EQ(fp_worker_turn(rig.worker), 4);
+        expect(&rig, 1, &media);
+        CHECK_EQ(fp_memory_collect(rig.ports[1], seen, sizeof seen), sizeof arp);
+        CHECK_EQ(fp_memory_collect(rig.ports[0], seen, sizeof seen), sizeof arp);
+        CHECK_EQ(fp_worker_turn(rig.worker), 0);
+    }
+    struct fp_port_counters in = rig_counters(&rig, 0);
+    CHECK_EQ(in.forwarded_frames, 80);
+    CHECK_EQ(in.dropped_frames[FP_DROP_SHORT], 40);
+    CHECK_EQ(rig_counters(&rig, 1).to_host_frames, 40);
+    CHECK_EQ(rig_counters(&rig, 1).forwarded_frames, 0);
+    CHECK_EQ(rig_counters(&rig, 1).swapped_frames, 80);
+    rig_check_balance(&rig);
+    rig_close(&rig);
+}
+
+/* Four copies with their own destination each, one frame that may live no longer, one route that drops. */
+static void every_output_has_its_rewrite(void) {
+    struct rig rig;
+    uint8_t seen[FRAME_ROOM];
+    rig_open(&rig, 5, 64, 0, FP_WAIT_BUSY);
+    struct fp_route route = rig_route_of(&media, 0, 0x1e, 3);
+    for (uint32_t i = 0; i < route.output_count; i++) {
+        route.outputs[i].rewrite = (struct fp_rewrite){.set = FP_SET_UDP_PORT | FP_PUSH_VLAN | FP_DECREMENT_TTL,
+                                                       .udp_port = (uint16_t)(7000 + i),
+                                                       .vlan = (uint16_t)(10 + i)};
+    }
+    CHECK_EQ(fp_table_add(rig.table, &route), 0);
+    struct frame_shape dropped = media;
+    dropped.udp_port++;
+    rig_route(&rig, &dropped, 0, 0, 4);
+    rig_publish(&rig);
+    inject(&rig, 0, &media);
+    inject(&rig, 0, &dropped);
+    uint32_t length = frame_build(&media, seen);
+    seen[22] = 1; /* TTL */
+    CHECK_EQ(fp_memory_inject(rig.ports[0], seen, length), 0);
+    CHECK_EQ(fp_worker_turn(rig.worker), 3);
+    for (uint32_t port = 1; port < 5; port++) {
+        CHECK_EQ(fp_memory_collect(rig.ports[port], seen, sizeof seen), length + 4);
+        CHECK_EQ(seen[12] << 8 | seen[13], 0x8100);
+        CHECK_EQ(seen[15], 10 + port - 1);
+        CHECK_EQ(seen[26], 63);
+        CHECK_EQ(seen[40] << 8 | seen[41], 7000 + port - 1);
+        expect_nothing(&rig, port);
+    }
+    struct fp_port_counters in = rig_counters(&rig, 0);
+    CHECK_EQ(in.forwarded_frames, 1);
+    CHECK_EQ(in.dropped_frames[FP_DROP_BY_ROUTE], 1);
+    CHECK_EQ(in.dropped_frames[FP_DROP_EXPIRED], 1);
+    rig_check_balance(&rig);
+    rig_close(&rig);
+}
+
 int main(void) {
+    RUN(plain_ports_take_every_frame);
+    RUN(every_output_has_its_rewrite);
     RUN(one_output_swaps);
     RUN(other_region_copies);
     RUN(fan_out_copies_all_but_one);

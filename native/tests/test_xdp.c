@@ -88,14 +88,21 @@ static void link_goes_down_and_up(void) {
     wire_appliance_close(&appliance);
 }
 
-static void interface_is_removed(void) {
+static void wait_for_state(const struct wire_appliance *appliance, uint32_t port, enum fp_port_state wanted) {
+    while (wire_health(appliance, port).state != wanted) {
+        (void)usleep(1000);
+    }
+}
+
+static void interfaces_are_removed(void) {
     struct wire_appliance appliance;
     struct fp_worker_snapshot before;
     struct fp_worker_snapshot after;
     wire_appliance_open(&appliance, specs, 0, SLOTS);
     shell("ip link del wa && ip link del wb");
+    wait_for_state(&appliance, 0, FP_PORT_IS_GONE);
+    wait_for_state(&appliance, 1, FP_PORT_IS_GONE);
     wait_for_fault(&appliance, 0);
-    wait_for_fault(&appliance, 1);
     CHECK_EQ(fp_state_read_worker(appliance.state, &before), 0);
     (void)usleep(500000);
     CHECK_EQ(fp_state_read_worker(appliance.state, &after), 0);
@@ -103,6 +110,76 @@ static void interface_is_removed(void) {
     CHECK(after.loops - before.loops < 1000); /* it sleeps, it does not spin */
     wire_appliance_close(&appliance);
     links_make();
+}
+
+static void wait_for_return(const struct wire_appliance *appliance, uint32_t port, uint64_t times) {
+    while (wire_health(appliance, port).reopened < times || wire_health(appliance, port).state != FP_PORT_IS_UP) {
+        (void)usleep(1000);
+    }
+    (void)usleep(50000); /* the loop takes it at its next turn */
+}
+
+/* Ports return with their interfaces, as often as these come and go. Closing checks that no buffer was lost. */
+static void interfaces_come_back(void) {
+    struct wire_appliance appliance;
+    wire_appliance_open(&appliance, specs, 0, SLOTS);
+    for (uint32_t times = 1; times <= 4; times++) {
+        wire_exchange("before the interfaces vanish", "sa", "sb", FEW_FRAMES / 4, WINDOW);
+        shell("ip link del wa && ip link del wb");
+        wait_for_state(&appliance, 0, FP_PORT_IS_GONE);
+        wait_for_state(&appliance, 1, FP_PORT_IS_GONE);
+        links_make();
+        wait_for_return(&appliance, 0, times);
+        wait_for_return(&appliance, 1, times);
+    }
+    wire_exchange("after the interfaces came back", "sa", "sb", FEW_FRAMES, WINDOW);
+    CHECK_EQ(wire_health(&appliance, 0).outages, 4);
+    CHECK_EQ(wire_health(&appliance, 0).error, 0);
+    CHECK_EQ(wire_counters(&appliance, 0).forwarded_frames, 2 * FEW_FRAMES);
+    CHECK_EQ(wire_counters(&appliance, 1).swapped_frames, 2 * FEW_FRAMES);
+    wire_appliance_close(&appliance);
+    shell("! ip link show wa | grep -q xdp");
+}
+
+/* A port that comes back with more queues than its buffers are for says so, and returns when it fits again. */
+static void a_port_that_does_not_fit_waits(void) {
+    struct wire_appliance appliance;
+    wire_appliance_open(&appliance, specs, 0, SLOTS);
+    shell("ip link del wa");
+    shell("ip link add sa numtxqueues 3 numrxqueues 3 type veth peer name wa numtxqueues 3 numrxqueues 3");
+    shell("for i in sa wa; do ip link set $i up; done");
+    wait_for_state(&appliance, 0, FP_PORT_IS_REOPENING);
+    while (wire_health(&appliance, 0).error != FP_E_REGION) {
+        (void)usleep(1000);
+    }
+    shell("ip link del wa && ip link add sa type veth peer name wa && ip link set sa up && ip link set wa up");
+    wait_for_return(&appliance, 0, 1);
+    CHECK_EQ(wire_health(&appliance, 1).outages, 0);
+    wire_exchange("after a port did not fit", "sa", "sb", FEW_FRAMES, WINDOW);
+    wire_appliance_close(&appliance);
+}
+
+static void a_carrier_is_lost(void) {
+    struct wire_appliance appliance;
+    wire_appliance_open(&appliance, specs, 0, SLOTS);
+    shell("ip link set sa down");
+    wait_for_state(&appliance, 0, FP_PORT_IS_NO_LINK);
+    CHECK_EQ(wire_health(&appliance, 1).state, FP_PORT_IS_UP);
+    shell("ip link set sa up");
+    wait_for_state(&appliance, 0, FP_PORT_IS_UP);
+    CHECK_EQ(wire_health(&appliance, 0).reopened, 0);
+    CHECK_EQ(wire_health(&appliance, 0).outages, 1);
+    wire_exchange("after a lost carrier", "sa", "sb", FEW_FRAMES, WINDOW);
+    wire_appliance_close(&appliance);
+}
+
+/* A frame that would not fit a buffer is no silent loss. */
+static void long_frames_are_refused(void) {
+    shell("ip link set wa mtu 1766");
+    CHECK_EQ(try_open("xdp:wa", 0, 256), 0);
+    shell("ip link set wa mtu 1767");
+    CHECK_EQ(try_open("xdp:wa", 0, 256), FP_E_MTU);
+    shell("ip link set wa mtu 1500");
 }
 
 /* All queues of an interface are one port; frames of a flow keep their order. */
@@ -145,7 +222,11 @@ int main(void) {
     RUN(refusals);
     RUN(busy_queue);
     RUN(link_goes_down_and_up);
-    RUN(interface_is_removed);
+    RUN(interfaces_are_removed);
+    RUN(interfaces_come_back);
+    RUN(a_port_that_does_not_fit_waits);
+    RUN(a_carrier_is_lost);
+    RUN(long_frames_are_refused);
     RUN(several_queues);
     RUN(native_hook);
     RUN(generic_hook);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire.h"
 #include "check.h"
+#include "region.h"
+#include "rig.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_packet.h>
@@ -34,7 +36,7 @@ static uint32_t buffers_for(const char *const specs[2], uint32_t ring_slots) {
 void wire_appliance_open(struct wire_appliance *appliance, const char *const specs[2], uint32_t flags,
                          uint32_t ring_slots) {
     struct fp_table *table = NULL;
-    struct fp_route route = {.key = frame_key(&media), .outputs = {1}, .output_count = 1};
+    struct fp_route route = rig_route_of(&media, 0, 1 << 1, 0);
     uint8_t digest[FP_DIGEST_BYTES] = {0};
     (void)snprintf(appliance->path, sizeof appliance->path, "/dev/shm/fp-test-wire-%d", (int)getpid());
     CHECK_EQ(fp_state_create(appliance->path, &appliance->state), 0);
@@ -53,6 +55,18 @@ void wire_appliance_open(struct wire_appliance *appliance, const char *const spe
     CHECK_EQ(pthread_create(&appliance->loop, NULL, run_loop, appliance), 0);
 }
 
+/* Every buffer is back, once. */
+static void region_check_whole(const struct fp_region *region) {
+    uint8_t *seen = calloc(region->buffer_count, 1);
+    CHECK(seen != NULL);
+    CHECK_EQ(region->free_count, region->buffer_count);
+    for (uint32_t i = 0; i < region->free_count; i++) {
+        CHECK_EQ(seen[region->free_buffers[i]], 0);
+        seen[region->free_buffers[i]] = 1;
+    }
+    free(seen);
+}
+
 void wire_appliance_close(struct wire_appliance *appliance) {
     fp_state_request_stop(appliance->state);
     CHECK_EQ(pthread_join(appliance->loop, NULL), 0);
@@ -60,6 +74,7 @@ void wire_appliance_close(struct wire_appliance *appliance) {
     for (unsigned i = 0; i < 2; i++) {
         fp_port_close(appliance->ports[i]);
     }
+    region_check_whole(appliance->region);
     fp_region_destroy(appliance->region);
     fp_state_close(appliance->state);
     CHECK_EQ(unlink(appliance->path), 0);
@@ -69,6 +84,12 @@ struct fp_port_counters wire_counters(const struct wire_appliance *appliance, ui
     struct fp_port_counters counters;
     CHECK_EQ(fp_state_read_port(appliance->state, port, &counters), 0);
     return counters;
+}
+
+struct fp_port_health wire_health(const struct wire_appliance *appliance, uint32_t port) {
+    struct fp_port_health health;
+    CHECK_EQ(fp_state_read_port_health(appliance->state, port, &health), 0);
+    return health;
 }
 
 struct fp_port_info wire_info(const struct wire_appliance *appliance, uint32_t port) {

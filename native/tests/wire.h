@@ -22,6 +22,7 @@ void wire_appliance_open(struct wire_appliance *appliance, const char *const spe
                          uint32_t ring_slots);
 void wire_appliance_close(struct wire_appliance *appliance);
 struct fp_port_counters wire_counters(const struct wire_appliance *appliance, uint32_t port);
+struct fp_port_health wire_health(const struct wire_appliance *appliance, uint32_t port);
 struct fp_port_info wire_info(const struct wire_appliance *appliance, uint32_t port);
 
 /* Sends `frames` out of one interface and checks that each arrives at the other once, in order, byte for byte. At most

@@ -79,11 +79,13 @@ def test_status_shows_every_counter_and_every_detail_of_a_port() -> None:
     shown = set(PortRecord.model_fields)
     assert set(list_fields("fp_port_counters")) <= shown
     described = set(list_fields("fp_port_info")) - {"spec"} | {"device"}  # the word of the configuration
-    assert shown == described | set(list_fields("fp_port_counters")) | {"worker"}
+    health = set(list_fields("fp_port_health")) - {"error", "error_errno"} | {"open_error"}  # one sentence
+    assert shown == described | health | set(list_fields("fp_port_counters")) | {"worker", "swaps_with"}
 
 
 def test_prometheus_has_every_counter() -> None:
-    assert set(PORT_COUNTERS) == set(list_fields("fp_port_counters")) - {"dropped_frames"}
+    health = set(list_fields("fp_port_health")) - {"state", "since_ns", "error", "error_errno"}
+    assert set(PORT_COUNTERS) == set(list_fields("fp_port_counters")) - {"dropped_frames"} | health
 
 
 def test_the_stub_names_what_the_extension_has() -> None:

@@ -19,11 +19,11 @@ TABLES = 3
 
 
 def build_tables() -> list[RouteTable]:
-    fillers = [Route(FrameKey(1, OTHER, udp_port), (0,), 1) for udp_port in range(names.MAX_ROUTES - 1)]
+    fillers = [Route.exact(FrameKey(1, OTHER, udp_port), (0,), 1) for udp_port in range(names.MAX_ROUTES - 1)]
     tables = []
     for number in range(TABLES):
         place = len(fillers) * number // TABLES
-        route = Route(ROUTE_KEY, (1 + number % 2,), 0)
+        route = Route.exact(ROUTE_KEY, (1 + number % 2,), 0)
         tables.append(RouteTable.build([*fillers[:place], route, *fillers[place:]]))
     return tables
 

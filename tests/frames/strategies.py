@@ -2,15 +2,17 @@
 """Random frames and routes. Few addresses, ports and VLANs, so that frames and routes meet often."""
 
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv6Address
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv6Address, ip_network
 
 from hypothesis import strategies as st
 
-from appliance.fastpath import FrameKey, Route
+from appliance.fastpath import FrameKey, Match, Output, Rewrite, Route, names
 
 from .frame_builder import (
     ETHERTYPE,
     FRAGMENT_HEADER,
+    SOURCE,
     UDP,
     build_ethernet,
     build_extension,
@@ -36,8 +38,10 @@ vlan_tags = st.lists(
     ),
     max_size=3,
 )
+RTP = bytes.fromhex("80e0000100000002cafe0001")  # version 2, marker, payload type 96
 payloads = st.one_of(
     st.binary(max_size=64),
+    st.builds(lambda rest: RTP + rest, st.binary(max_size=16)),
     st.builds(lambda octet, length: octet * length, st.binary(min_size=1, max_size=1), st.integers(0, 1500)),
     st.builds(lambda length: bytes(length), st.integers(1900, LONGEST_PAYLOAD_BYTES)),
 )
@@ -125,34 +129,95 @@ def arrivals(routes: Sequence[Route], port_count: int) -> st.SearchStrategy[tupl
 
 
 def build_matching(route: Route, tag_protocol: int, payload: bytes) -> tuple[int, bytes]:
-    """A frame the route matches, and the port it has to come in on."""
-    tags = [(tag_protocol, vlan) for vlan in (route.key.vlan, route.key.inner_vlan) if vlan is not None]
-    return route.key.port, build_media_frame(route.key.destination, route.key.udp_port, payload, tags)
+    """A frame the route most likely matches, and the port it has to come in on."""
+    match = route.match
+    tags = [
+        (tag_protocol, vlan) for vlan in (match.vlan, match.inner_vlan) if vlan not in (None, names.NO_VLAN)
+    ]
+    destination = match.destination.network_address if match.destination is not None else GROUPS_V4[0]
+    udp_port = UDP_PORTS[0] if match.udp_port is None else match.udp_port
+    return match.port or 0, build_media_frame(destination, udp_port, payload, tags)
+
+
+keys = st.builds(
+    lambda address, udp_port, tags: FrameKey(0, address, udp_port, *tags),
+    st.sampled_from(GROUPS_V4 + GROUPS_V6),
+    st.sampled_from(UDP_PORTS),
+    st.sampled_from([(None, None), (VLANS[0], None), (VLANS[1], VLANS[2]), (VLANS[1], None)]),
+)
+
+
+@st.composite
+def matches(draw: st.DrawFn, port_count: int) -> Match:
+    """Exact as most routes are, or with any of the fields left out, widened or added."""
+    exact = Match.exact(replace(draw(keys), port=draw(st.integers(0, port_count - 1))))
+    if draw(st.booleans()):
+        return exact
+    destination = exact.destination
+    assert destination is not None
+    source = ip_network(SOURCE[destination.version])
+    shorter = st.sampled_from(
+        [destination.supernet(new_prefix=bits) for bits in (24, 8, destination.prefixlen)]
+    )
+    return Match(
+        port=draw(st.sampled_from([None, exact.port])),
+        vlan=draw(st.sampled_from([None, exact.vlan])),
+        inner_vlan=draw(st.sampled_from([None, names.NO_VLAN])),
+        destination=draw(st.one_of(st.none(), shorter)),
+        source=draw(st.sampled_from([None, None, source, source.supernet(new_prefix=20)])),
+        udp_port=draw(st.sampled_from([None, exact.udp_port])),
+        udp_source=draw(st.sampled_from([None, None, None, 5000])),
+        dscp=draw(st.sampled_from([None, None, None, 0, 46])),
+        payload_type=draw(st.sampled_from([None, None, None, 96, names.NOT_RTP])),
+        ssrc=draw(st.sampled_from([None, None, None, 0xCAFE0001])),
+        priority=draw(st.sampled_from([0, 0, 1, 7])),
+    )
+
+
+def optional(values: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+    """One of the values, or None."""
+    return st.one_of(st.none(), values)
+
+
+def rewrites(match: Match) -> st.SearchStrategy[Rewrite | None]:
+    """What may be rewritten where this match lets frames in (struct fp_rewrite)."""
+    tagged = match.vlan not in (None, names.NO_VLAN)
+    vlans = st.sampled_from(["push", "set", "pop", ""] if tagged else ["push", "", ""])
+    networks = [network for network in (match.destination, match.source) if network is not None]
+    addresses: st.SearchStrategy[IPv4Address | IPv6Address] | None = None
+    if networks:
+        addresses = st.sampled_from(GROUPS_V4 if networks[0].version == 4 else GROUPS_V6)
+
+    def build(vlan: str, **fields: object) -> Rewrite:
+        tag = {"push": {"push_vlan": 7}, "set": {"set_vlan": 4094}, "pop": {"pop_vlan": True}}.get(vlan, {})
+        return Rewrite(**tag, **fields)  # type: ignore[arg-type]
+
+    built = st.builds(
+        build,
+        vlan=vlans,
+        destination_mac=optional(st.just(bytes.fromhex("01005e7f0001"))),
+        source_mac=optional(st.just(bytes.fromhex("02000000beef"))),
+        source=st.none() if addresses is None else optional(addresses),
+        destination=st.none() if addresses is None else optional(addresses),
+        udp_source=optional(st.sampled_from([0, 7000, 65535])),
+        udp_port=optional(st.sampled_from(UDP_PORTS)),
+        dscp=optional(st.sampled_from([0, 46, 63])),
+        decrement_ttl=st.booleans(),
+        payload_type=optional(st.sampled_from([0, 112, 127])),
+        ssrc=optional(st.sampled_from([0, 0xFFFFFFFF, 0x12345678])),
+    )
+    return st.one_of(st.none(), built)
 
 
 @st.composite
 def route_tables(draw: st.DrawFn, port_count: int) -> list[Route]:
-    """Routes with different keys; outputs are any ports, the ingress port among them."""
-    keys = draw(
-        st.lists(
-            st.builds(
-                FrameKey,
-                st.integers(0, port_count - 1),
-                st.sampled_from(GROUPS_V4 + GROUPS_V6),
-                st.sampled_from(UDP_PORTS),
-                st.sampled_from([None, *VLANS]),
-            ),
-            max_size=40,
-            unique=True,
-        )
+    """Routes with different matches; outputs are none to all ports, the ingress port among them."""
+    wanted = draw(
+        st.lists(matches(port_count), max_size=25, unique_by=lambda match: replace(match, priority=0))
     )
-    outputs = st.lists(st.integers(0, port_count - 1), min_size=1, max_size=min(8, port_count), unique=True)
     routes = []
-    for key in keys:
-        if key.vlan is not None and draw(st.booleans()):
-            inner = draw(st.sampled_from(VLANS))
-            key = FrameKey(key.port, key.destination, key.udp_port, key.vlan, inner)
-        routes.append(key)
-    return [
-        Route(key, tuple(draw(outputs)), counter=number) for number, key in enumerate(dict.fromkeys(routes))
-    ]
+    for number, match in enumerate(wanted):
+        ports = draw(st.lists(st.integers(0, port_count - 1), max_size=min(8, port_count), unique=True))
+        outputs = tuple(Output(port, draw(rewrites(match))) for port in ports)
+        routes.append(Route(match, outputs, number, to_host=draw(st.sampled_from([False, False, True]))))
+    return routes

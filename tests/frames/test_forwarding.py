@@ -16,8 +16,10 @@ GROUP_V6 = IPv6Address("ff3e::1")
 FRAME = build_media_frame(GROUP, 6000, bytes(range(256)) * 5)
 
 
-def route_to(*outputs: int, counter: int = 0, **key: int) -> Route:
-    return Route(FrameKey(0, GROUP, 6000, **key), outputs, counter)
+def route_to(
+    *outputs: int, counter: int = 0, vlan: int | None = None, inner_vlan: int | None = None
+) -> Route:
+    return Route.exact(FrameKey(0, GROUP, 6000, vlan, inner_vlan), outputs, counter)
 
 
 def test_before_the_first_table_every_frame_has_no_route(tmpfs: Path) -> None:
@@ -72,8 +74,8 @@ def test_a_match_is_exact_in_every_field(tmpfs: Path) -> None:
                 route_to(1),
                 route_to(2, counter=1, vlan=100),
                 route_to(3, counter=2, vlan=100, inner_vlan=200),
-                Route(FrameKey(0, GROUP_V6, 6000), (4,), 3),
-                Route(FrameKey(5, GROUP, 6000), (4,), 4),
+                Route.exact(FrameKey(0, GROUP_V6, 6000), (4,), 3),
+                Route.exact(FrameKey(5, GROUP, 6000), (4,), 4),
             ]
         )
         for frame in (plain, single, double, other_port, v6):
@@ -195,7 +197,7 @@ def test_a_pending_generation_refuses_the_next(tmpfs: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "route", [route_to(7), Route(FrameKey(7, GROUP, 6000), (0,), 0)], ids=["output", "match"]
+    "route", [route_to(7), Route.exact(FrameKey(7, GROUP, 6000), (0,), 0)], ids=["output", "match"]
 )
 def test_a_table_naming_a_port_the_worker_has_not_is_refused(tmpfs: Path, route: Route) -> None:
     with Rig(tmpfs / "state", [0, 0], 16, [2048]) as rig:

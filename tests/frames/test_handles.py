@@ -32,7 +32,7 @@ from .waiting import wait_until
 
 GROUP = IPv4Address("239.1.2.1")
 FRAME = build_media_frame(GROUP, 6000, b"media")
-ROUTE = Route(FrameKey(0, GROUP, 6000), (0,), 0)
+ROUTE = Route.exact(FrameKey(0, GROUP, 6000), (0,), 0)
 
 
 def open_all(tmpfs: Path) -> dict[str, Handle]:
@@ -214,7 +214,7 @@ keys = st.builds(
 
 @given(st.lists(keys, max_size=60), keys)
 def test_a_table_is_a_dictionary(wanted: list[FrameKey], other: FrameKey) -> None:
-    routes = {key: Route(key, (number % 16,), number) for number, key in enumerate(wanted)}
+    routes = {key: Route.exact(key, (number % 16,), number) for number, key in enumerate(wanted)}
     with RouteTable.build(routes.values()) as table:
         assert len(table) == len(routes)
         for key in [*wanted, other]:
@@ -229,7 +229,7 @@ def test_keys_that_differ_in_two_octets_only_are_told_apart() -> None:
     """Full of routes to one group: a lookup that took the hash for the key would soon find a wrong one."""
     with RouteTable() as table:
         for udp_port in range(names.MAX_ROUTES):
-            table.add(Route(FrameKey(0, GROUP, udp_port), (0,), udp_port))
+            table.add(Route.exact(FrameKey(0, GROUP, udp_port), (0,), udp_port))
         for vlan in (None, 0, 1):
             for udp_port in range(names.MAX_ROUTES, 65536):
                 assert table.lookup(FrameKey(0, GROUP, udp_port, vlan)) is None
@@ -238,7 +238,7 @@ def test_keys_that_differ_in_two_octets_only_are_told_apart() -> None:
 def test_a_full_table() -> None:
     with RouteTable() as table:
         for number in range(names.MAX_ROUTES):
-            table.add(Route(FrameKey(0, IPv6Address(number << 16), 1), (0,), number))
+            table.add(Route.exact(FrameKey(0, IPv6Address(number << 16), 1), (0,), number))
         assert len(table) == names.MAX_ROUTES
         with pytest.raises(NativeError) as refused:
             table.add(ROUTE)
@@ -248,15 +248,14 @@ def test_a_full_table() -> None:
 @pytest.mark.parametrize(
     "route",
     [
-        Route(FrameKey(0, GROUP, 6000), (), 0),
-        Route(FrameKey(0, GROUP, 6000), tuple(range(9)), 0),
-        Route(FrameKey(0, GROUP, 6000), (1, 1), 0),
-        Route(FrameKey(0, GROUP, 6000), (16,), 0),
-        Route(FrameKey(0, GROUP, 6000), (0,), names.MAX_ROUTES),
-        Route(FrameKey(0, GROUP, 65536), (0,), 0),
-        Route(FrameKey(-1, GROUP, 1), (0,), 0),
-        Route(FrameKey(0, GROUP, 6000, 4096), (0,), 0),
-        Route(FrameKey(0, GROUP, 6000, None, 1), (0,), 0),
+        Route.exact(FrameKey(0, GROUP, 6000), tuple(range(9)), 0),
+        Route.exact(FrameKey(0, GROUP, 6000), (1, 1), 0),
+        Route.exact(FrameKey(0, GROUP, 6000), (16,), 0),
+        Route.exact(FrameKey(0, GROUP, 6000), (0,), names.MAX_ROUTES),
+        Route.exact(FrameKey(0, GROUP, 65536), (0,), 0),
+        Route.exact(FrameKey(-1, GROUP, 1), (0,), 0),
+        Route.exact(FrameKey(0, GROUP, 6000, 4096), (0,), 0),
+        Route.exact(FrameKey(0, GROUP, 6000, None, 1), (0,), 0),
     ],
 )
 def test_routes_outside_their_ranges(route: Route) -> None:

@@ -71,7 +71,7 @@ def test_law_5_in_every_snapshot(tmpfs: Path) -> None:
             except BaseException as error:
                 failures.append(error)
 
-        with RouteTable.build([Route(FrameKey(0, GROUP, 6000), (1,), 0)]) as table:
+        with RouteTable.build([Route.exact(FrameKey(0, GROUP, 6000), (1,), 0)]) as table:
             rig.state.publish(table, 1, DIGEST)
         wait_until(lambda: rig.state.read_worker().generation == 1)
         reader = threading.Thread(target=look)

@@ -38,6 +38,13 @@ def parse_by_c(frame: bytes) -> FrameKey | str:
     return result.label if isinstance(result, DropReason) else result
 
 
+def parse_narrow(frame: bytes) -> FrameKey | str:
+    """Without what the frame builder writes into every frame."""
+    key = parse_by_c(frame)
+    assert isinstance(key, FrameKey)
+    return FrameKey(key.port, key.destination, key.udp_port, key.vlan, key.inner_vlan)
+
+
 @given(frames)
 @example(b"")
 @example(FRAME)
@@ -73,7 +80,7 @@ def test_every_changed_octet_is_judged_like_the_model(frame: bytes) -> None:
 )
 def test_tags(tags: list[tuple[int, int]], vlan: int | None, inner_vlan: int | None) -> None:
     frame = build_media_frame(GROUP, 6000, b"media", tags)
-    assert parse_by_c(frame) == FrameKey(0, GROUP, 6000, vlan, inner_vlan)
+    assert parse_narrow(frame) == FrameKey(0, GROUP, 6000, vlan, inner_vlan)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +117,7 @@ def test_ipv6_extension_headers(count: int) -> None:
     for _ in range(count):
         payload, following = build_extension(following, units=1) + payload, 60
     frame = build_ethernet(build_ipv6(GROUP_V6, payload, next_header=following), ETHERTYPE[6])
-    assert parse_by_c(frame) == FrameKey(0, GROUP_V6, 6000)
+    assert parse_narrow(frame) == FrameKey(0, GROUP_V6, 6000)
 
 
 def test_endless_ipv6_extension_headers() -> None:
@@ -120,7 +127,7 @@ def test_endless_ipv6_extension_headers() -> None:
 
 def test_padding_and_ipv4_options_are_no_obstacle() -> None:
     datagram = build_ipv4(GROUP, build_udp(6000, b""), options=bytes(40))
-    assert parse_by_c(build_ethernet(datagram + bytes(6), 0x0800)) == FrameKey(0, GROUP, 6000)
+    assert parse_narrow(build_ethernet(datagram + bytes(6), 0x0800)) == FrameKey(0, GROUP, 6000)
 
 
 def test_agrees_with_scapy_on_frames_scapy_built() -> None:
@@ -130,10 +137,10 @@ def test_agrees_with_scapy_on_frames_scapy_built() -> None:
     udp = layers.UDP(sport=5000, dport=6000) / b"media"
     v4 = layers.IP(src="192.0.2.1", dst=str(GROUP), ttl=64)
     v6 = layers.IPv6(src="2001:db8::1", dst=str(GROUP_V6), hlim=64)
-    assert parse_by_c(bytes(headers / v4 / udp)) == FrameKey(0, GROUP, 6000)
-    assert parse_by_c(bytes(tagged / v4 / udp)) == FrameKey(0, GROUP, 6000, 100, 200)
-    assert parse_by_c(bytes(headers / v6 / udp)) == FrameKey(0, GROUP_V6, 6000)
+    assert parse_narrow(bytes(headers / v4 / udp)) == FrameKey(0, GROUP, 6000)
+    assert parse_narrow(bytes(tagged / v4 / udp)) == FrameKey(0, GROUP, 6000, 100, 200)
+    assert parse_narrow(bytes(headers / v6 / udp)) == FrameKey(0, GROUP_V6, 6000)
     extended = v6 / layers.IPv6ExtHdrHopByHop() / layers.IPv6ExtHdrDestOpt() / udp
-    assert parse_by_c(bytes(headers / extended)) == FrameKey(0, GROUP_V6, 6000)
+    assert parse_narrow(bytes(headers / extended)) == FrameKey(0, GROUP_V6, 6000)
     read_back = layers.Ether(FRAME)
     assert (read_back[layers.IP].dst, read_back[layers.UDP].dport) == (str(GROUP), 6000)

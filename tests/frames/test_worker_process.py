@@ -22,7 +22,7 @@ from appliance.telemetry import collect_observation
 from .waiting import LIMIT_S, wait_until
 
 DIGEST = bytes(32)
-TABLE = [Route(FrameKey(0, IPv4Address("239.1.2.1"), 6000), (1,), 0)]
+TABLE = [Route.exact(FrameKey(0, IPv4Address("239.1.2.1"), 6000), (1,), 0)]
 PORTS = [{"name": "in", "device": "memory:in"}, {"name": "out", "device": "memory:out", "ring_slots": 64}]
 
 

@@ -25,6 +25,9 @@ def build_port(name: str, device: str, adapter: str, **counters: int) -> PortRec
         "kind": device.split(":")[0],
         "adapter": adapter,
         "dropped_frames": NO_DROPS,
+        "state": "up",
+        "open_error": None,
+        "swaps_with": (),
     }
     return PortRecord.model_validate(fields | counters)
 

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.fastpath import PortCounters, PortInfo
+from appliance.fastpath import PortCounters, PortHealth, PortInfo
 from appliance.fastpath.names import DROP_LABELS
 from appliance.telemetry import is_balanced, render_account, sum_accounts
 from appliance.telemetry.account import count_unaccounted, count_unaccounted_copies
 from appliance.telemetry.collect import build_port_record
 
+HEALTH = PortHealth("up", since_ns=0, outages=0, reopened=0, unconfirmed_frames=0, open_error=None)
 COUNTERS = PortCounters(
     received_frames=100,
     received_bytes=6400,
@@ -67,7 +68,7 @@ def test_sums(changes: list[dict[str, Any]]) -> None:
 
 
 def test_the_account_as_text() -> None:
-    text = render_account([build_port_record("main", INFO, COUNTERS)])
+    text = render_account([build_port_record("main", INFO, COUNTERS, HEALTH)])
     assert text.splitlines() == [
         "received 100 = forwarded 80 + merged 5 + to host 3 + dropped 12",
         "  dropped fragment: 5",
@@ -77,5 +78,5 @@ def test_the_account_as_text() -> None:
 
 
 def test_an_unbalanced_account_says_so() -> None:
-    text = render_account([build_port_record("main", INFO, replace(COUNTERS, received_frames=103))])
+    text = render_account([build_port_record("main", INFO, replace(COUNTERS, received_frames=103), HEALTH)])
     assert text.splitlines()[0].endswith("; UNBALANCED: 3 frames are not accounted for")

@@ -40,7 +40,7 @@ class Loop:
     worker: LoopWorker
 
     def publish(self, generation: int) -> None:
-        with RouteTable.build([Route(FrameKey(0, GROUP, 6000), (1,), 3)]) as table:
+        with RouteTable.build([Route.exact(FrameKey(0, GROUP, 6000), (1,), 3)]) as table:
             self.state.publish(table, generation, bytes(32))
 
     def forward(self, frames: int) -> None:
@@ -231,3 +231,27 @@ def test_a_zombie_is_not_alive() -> None:
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # dead, not reaped
         assert not is_alive(process.pid, ticks)
     assert not is_alive(process.pid, ticks)
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ("no_link", "has no link since 2026-11-22 10:00:00 UTC, outage 3"),
+        ("down", "is set down since 2026-11-22 10:00:00 UTC, outage 3"),
+        ("gone", "memory:b is gone since 2026-11-22 10:00:00 UTC, outage 3: the interface does not exist"),
+        ("reopening", "cannot be opened again since 2026-11-22 10:00:00 UTC, outage 3: too few"),
+    ],
+)
+def test_a_lost_port_tells_its_story(loop: Loop, state: str, told: str) -> None:
+    port = collect_observation(loop.files.folder.parents[1]).ports[1]
+    assert list_port_problems(port) == ()
+    since_ns = 1_795_341_600_000_000_000
+    lost = {"state": state, "since_ns": since_ns, "outages": 3, "sync_errors": 9, "tx_full_frames": 0}
+    error = {"open_error": "too few"} if state == "reopening" else {}
+    (problem,) = list_port_problems(port.model_copy(update=lost | error), port)
+    assert told in problem
+
+
+def test_ports_of_one_region_swap(loop: Loop) -> None:
+    ports = collect_observation(loop.files.folder.parents[1]).ports
+    assert [port.swaps_with for port in ports] == [("red-out",), ("red-in",)]

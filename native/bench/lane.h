@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A worker over memory ports whose other side costs nothing: a null NIC that offers a whole receive ring at once and
+ * takes whatever is sent. Frames are laid out between the timed turns, so that only the loop is timed.
+ */
+#ifndef FP_LANE_H
+#define FP_LANE_H
+
+#include "port.h"
+#include "rig.h"
+
+enum { LANE_SLOTS = 4096, LANE_MAX_OUTPUTS = 8 };
+
+/* Where frames lie when the loop meets them. A NIC writes them to memory (hosts without DDIO: AMD) or to the last cache
+ * (DDIO); DPDK's net_null leaves them where they were touched last. */
+enum lane_memory { LANE_COLD, LANE_WARM };
+
+struct lane_case {
+    const char *name;
+    uint32_t frame_bytes;
+    uint32_t routes;
+    uint32_t outputs; /* 1..LANE_MAX_OUTPUTS */
+    uint32_t set;     /* FP_SET_* */
+    int plain;        /* one route that asks for the port only */
+};
+
+struct lane {
+    struct rig rig;
+    struct lane_case wanted;
+    enum lane_memory memory;
+    uint32_t sent; /* frames laid out so far: which route each takes */
+};
+
+void lane_open(struct lane *lane, const struct lane_case *wanted, enum lane_memory memory);
+void lane_close(struct lane *lane);
+/* Fills the receive ring with frames; they are offered at once. Returns how many. */
+uint32_t lane_fill(struct lane *lane);
+/* Nanoseconds of CLOCK_MONOTONIC. */
+double lane_now_ns(void);
+
+/* Nanoseconds a frame: of the loop; of a loop that only swaps slots and reads the first line of each frame, or, with
+ * more than one output, copies frames with memcpy to all but the last, over the same rings, buffers and frames. Both
+ * are the fastest of several laps. */
+double lane_measure(struct lane *lane, uint32_t laps);
+double lane_measure_floor(struct lane *lane, uint32_t laps);
+
+#endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening and closing a burst: what is read from shared memory before it, and what is written there after it. */
+#include "burst.h"
+
+void fp_burst_open(struct fp_burst *burst, struct fp_worker *worker, uint32_t ingress, uint32_t ring_index) {
+    burst->worker = worker;
+    burst->ingress = &worker->ports[ingress];
+    burst->ring = &burst->ingress->port->rx[ring_index];
+    burst->ring_index = ring_index;
+    burst->port = ingress;
+    burst->opened = 0;
+    burst->more_flag = burst->ring->whole_frames ? 0 : NS_MOREFRAG;
+    burst->received_frames = 0;
+    burst->received_bytes = 0;
+    burst->forwarded_frames = 0;
+    burst->to_host_frames = 0;
+}
+
+/*
+ * A frame over several slots is one frame: counted where it ends. Slots of no bytes add nothing to it: netmap's e1000
+ * and e1000e leave the last receive descriptor unset when they start, a NIC may skip it, and it comes in as such a
+ * slot.
+ */
+bool fp_burst_take_odd(struct fp_burst *burst, uint32_t length, bool sound, bool more) {
+    struct fp_ring *ring = burst->ring;
+    bool inside = ring->inside_multi_slot;
+    if (ring->whole_frames && length == 0) {
+        return false;
+    }
+    if (!sound) {
+        ring->inside_multi_slot = more; /* what follows is no frame of its own */
+        burst->received_frames++;
+        fp_burst_drop(burst, FP_DROP_BAD_SLOT);
+        return false;
+    }
+    burst->received_bytes += length;
+    if (more) {
+        ring->inside_multi_slot = inside || length > 0;
+        return false;
+    }
+    ring->inside_multi_slot = false;
+    burst->received_frames++;
+    if (inside) {
+        fp_burst_drop(burst, FP_DROP_MULTI_SLOT);
+    }
+    return !inside;
+}
+
+void fp_burst_open_cursor(struct fp_burst *burst, uint32_t port) {
+    struct fp_worker_port *egress = &burst->worker->ports[port];
+    const struct fp_ring *ring = &egress->port->tx[burst->ring_index % egress->port->info.tx_rings];
+    uint32_t space = fp_ring_space(ring);
+    burst->opened |= 1U << port;
+    bool swaps = egress->port->info.region == burst->ingress->port->info.region;
+    burst->cursors[port] = (struct fp_cursor){
+        .egress = egress,
+        .ring = ring,
+        .slots = ring->shared->slot,
+        .at = space > 0 ? ring->shared->head % ring->slots : 0,
+        .space = space,
+        .limit_bytes = egress->port->info.buffer_bytes,
+        .swap_bytes = swaps ? egress->port->info.buffer_bytes : 0,
+        .first_buffer = ring->first_buffer,
+        .buffer_span = ring->buffer_count - ring->first_buffer,
+        .slots_count = ring->slots,
+    };
+}
+
+static void cursor_close(const struct fp_cursor *cursor) {
+    struct fp_port_counters *counters = &cursor->egress->counters;
+    uint64_t sent = cursor->swapped_frames + cursor->copied_frames;
+    if (sent > 0) {
+        fp_ring_advance(cursor->ring, cursor->at);
+        cursor->egress->unsent = true;
+    }
+    counters->offered_frames += sent + cursor->full_frames + cursor->too_long_frames;
+    counters->transmitted_frames += sent;
+    counters->transmitted_bytes += cursor->sent_bytes;
+    counters->swapped_frames += cursor->swapped_frames;
+    counters->copied_frames += cursor->copied_frames;
+    counters->tx_full_frames += cursor->full_frames;
+    counters->tx_too_long_frames += cursor->too_long_frames;
+    cursor->egress->counters_changed = true;
+}
+
+void fp_burst_close(struct fp_burst *burst) {
+    struct fp_port_counters *counters = &burst->ingress->counters;
+    burst->ingress->copied = false;
+    for (uint32_t left = burst->opened; left != 0; left &= left - 1) {
+        const struct fp_cursor *cursor = &burst->cursors[__builtin_ctz(left)];
+        burst->ingress->copied = burst->ingress->copied || cursor->copied_frames > 0;
+        cursor_close(cursor);
+    }
+    counters->received_frames += burst->received_frames;
+    counters->received_bytes += burst->received_bytes;
+    counters->forwarded_frames += burst->forwarded_frames;
+    counters->to_host_frames += burst->to_host_frames;
+    counters->bursts++;
+    burst->ingress->counters_changed = true;
+}

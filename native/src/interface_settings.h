@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An interface that was removed and made again has its driver's defaults: VLAN tags stripped, frames merged, another
+ * MTU, down. A port that opens it again first sets it as it was when the port was opened.
+ */
+#ifndef FP_INTERFACE_SETTINGS_H
+#define FP_INTERFACE_SETTINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct fp_interface_settings {
+    uint32_t features; /* ETHTOOL_GFLAGS: LRO, VLAN tags, ntuple filters, receive hash */
+    uint32_t gro;
+    int mtu; /* bytes; 0: unknown */
+    bool has_features;
+    bool has_gro;
+};
+
+void fp_interface_read_settings(const char *name, struct fp_interface_settings *out);
+/* Sets what differs, and sets the interface up; what the driver refuses stays as it is. */
+void fp_interface_restore_settings(const char *name, const struct fp_interface_settings *settings);
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ports whose frames all take one route: no header is looked at but for its length. */
+#include "output.h"
+#include "take.h"
+
+/*
+ * A run of slots whose buffers change places, as far as both rings go without wrapping and every slot is as it should
+ * be. Nothing but slots is read or written, and all limits lie in registers. Returns how many.
+ */
+static uint32_t swap_run(struct fp_burst *burst, struct fp_cursor *cursor, uint32_t at, uint32_t count,
+                         uint32_t counter) {
+    const struct fp_ring rx = *burst->ring;
+    struct netmap_slot *from = &rx.shared->slot[at];
+    struct netmap_slot *to = &cursor->slots[cursor->at];
+    const uint64_t more_flag = (uint64_t)burst->more_flag << 48;
+    const uint32_t span = rx.buffer_count - rx.first_buffer;
+    const uint32_t to_first = cursor->first_buffer;
+    const uint32_t to_span = cursor->buffer_span;
+    const uint32_t limit = cursor->limit_bytes < rx.buffer_bytes ? cursor->limit_bytes : rx.buffer_bytes;
+    const struct netmap_slot *start = from;
+    uint64_t bytes = 0;
+    count = count < rx.slots - at ? count : rx.slots - at;
+    count = count < cursor->slots_count - cursor->at ? count : cursor->slots_count - cursor->at;
+    count = count < cursor->space ? count : cursor->space;
+    for (const struct netmap_slot *end = from + count; from < end; from++, to++) {
+        uint64_t received = fp_slot_load(from);
+        uint64_t received_ptr = fp_slot_load_ptr(from);
+        uint64_t sent = fp_slot_load(to);
+        uint64_t sent_ptr = fp_slot_load_ptr(to);
+        uint32_t length = fp_word_length(received);
+        bool usual = length - FP_ETHERNET_BYTES <= limit - FP_ETHERNET_BYTES && (received & more_flag) == 0 &&
+                     fp_word_buffer(received) - rx.first_buffer < span && fp_word_buffer(sent) - to_first < to_span &&
+                     (received_ptr & rx.offset_mask) <= rx.buffer_bytes - length;
+        if (__builtin_expect(!usual, 0)) {
+            break;
+        }
+        fp_slot_store(to, fp_word_flag(received, NS_BUF_CHANGED));
+        to->ptr = received_ptr;
+        fp_slot_store(from, fp_word_flag(fp_word_rebuffer(received, sent), NS_BUF_CHANGED));
+        from->ptr = sent_ptr;
+        bytes += length;
+    }
+    uint32_t done = (uint32_t)(from - start);
+    burst->received_frames += done;
+    burst->received_bytes += bytes;
+    burst->forwarded_frames += done;
+    if (done > 0) {
+        fp_burst_count_route(burst, counter, done, bytes);
+    }
+    cursor->swapped_frames += done;
+    cursor->sent_bytes += bytes;
+    cursor->at = cursor->at + done == cursor->slots_count ? 0 : cursor->at + done;
+    cursor->space -= done;
+    return done;
+}
+
+void fp_burst_plain(struct fp_burst *burst, uint32_t at, uint32_t count, const struct fp_table_entry *entry) {
+    const struct fp_ring *ring = burst->ring;
+    bool simple = entry->flags == FP_ENTRY_SIMPLE && entry->first.rewrite == 0;
+    struct fp_cursor *cursor = simple ? fp_burst_cursor(burst, entry->first.port) : NULL;
+    const struct fp_window window = fp_window_open(burst);
+    struct fp_frame frame;
+    while (count > 0) {
+        uint32_t done = simple && cursor->swap_bytes > 0 && !ring->inside_multi_slot
+                            ? swap_run(burst, cursor, at, count, entry->counter)
+                            : 0;
+        at = fp_ring_skip(ring, at, done);
+        count -= done;
+        if (count == 0) {
+            break;
+        }
+        if (fp_window_take(burst, &window, &window.slots[at], &frame, &burst->received_bytes)) {
+            frame.layout = (struct fp_layout){.level = FP_LEVEL_ETHERNET};
+            if (fp_frame_length(&frame) >= FP_ETHERNET_BYTES) {
+                fp_burst_deliver(burst, &frame, entry);
+            } else {
+                fp_burst_drop(burst, FP_DROP_SHORT);
+            }
+        }
+        at = fp_ring_next(ring, at);
+        count--;
+    }
+}
