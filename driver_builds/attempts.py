@@ -9,6 +9,7 @@ from driver_builds.adapt.catalogue import Rule
 from driver_builds.catalogue import Driver
 from driver_builds.errors import StageError
 from driver_builds.patches import select_patch
+from driver_builds.vendors import VendorRelease, select_vendor_patch
 
 PatchStage = Literal["upstream", "adapted"]
 
@@ -22,12 +23,19 @@ class Attempt:
 
 
 def plan_attempts(
-    driver: Driver, patch_names: Iterable[str], version: tuple[int, int, int], rules: Mapping[str, Rule]
+    driver: Driver,
+    patch_names: Iterable[str],
+    version: tuple[int, int, int],
+    rules: Mapping[str, Rule],
+    release: VendorRelease | None = None,
 ) -> tuple[Attempt, ...]:
     """The attempts for one driver, first choice first; raises StageError when there is none.
 
-    A driver whose patch fits and does harm has `adapted_first` in `data/drivers.toml`.
+    A driver whose patch fits and does harm has `adapted_first` in `data/drivers.toml`. With a vendor's `release` there
+    is one attempt: the patch cut for it; our rules know the kernel's own sources only.
     """
+    if release is not None:
+        return (Attempt("upstream", select_vendor_patch(patch_names, release)),)
     if driver.method != "in-tree":
         raise StageError("patch", driver.name, driver.why)
     rule = rules.get(driver.name)

@@ -5,9 +5,16 @@ It holds no time, host or path, so the same inputs give the same bytes.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from driver_builds.errors import ArtifactError
 
@@ -96,6 +103,20 @@ class Signature(_Record):
     unsigned_sha256: Sha256
 
 
+class VendorSource(_Record):
+    """The vendor's release a module was built from (method vendor) instead of the kernel's own source.
+
+    `pinned` says that its bytes are those the operator's list of releases pins.
+    """
+
+    vendor: Name
+    version: str
+    url: str
+    tree_sha256: Sha256
+    archive_sha256: Sha256 | None
+    pinned: bool
+
+
 class Module(_Record):
     """One built module; `sha256` is that of the file, signature included, `debug_sha256` that of its debug file.
 
@@ -115,6 +136,19 @@ class Module(_Record):
     baseline: Literal["built"] | None
     signature: Signature | None = None
     debug_sha256: Sha256 | None = None
+    vendor: VendorSource | None = None
+
+    @property
+    def method(self) -> Literal["in-tree", "vendor"]:
+        return "in-tree" if self.vendor is None else "vendor"
+
+    @model_serializer(mode="wrap")
+    def _leave_out_vendor(self, render: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # A manifest without vendors' releases has the very bytes it had before there were any.
+        document: dict[str, Any] = render(self)
+        if self.vendor is None:
+            document.pop("vendor", None)
+        return document
 
 
 class Refused(_Record):

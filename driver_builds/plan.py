@@ -3,7 +3,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -13,6 +13,7 @@ from driver_builds.catalogue import Correction, Driver
 from driver_builds.compat import Compat, select_compat
 from driver_builds.distributions import KernelPackages
 from driver_builds.errors import StageError
+from driver_builds.vendors import VendorTree
 
 # Raise it when the way modules are made changes: it is part of every key, so all of them are built anew.
 RECIPE = 2
@@ -81,6 +82,12 @@ class BuildInputs:
     tools: str = "the compiler of this host"
     # Modules keep none either way; with it, what was stripped is kept beside them.
     debug_symbols: bool = False
+    # The releases of the drivers that are built by the vendor method.
+    vendors: tuple[VendorTree, ...] = ()
+
+    def get_vendor(self, driver: str) -> VendorTree | None:
+        """The release `driver` is built from, or None when it is the kernel's own source."""
+        return next((tree for tree in self.vendors if tree.release.driver == driver), None)
 
     def get_attempts(self, driver: Driver) -> tuple[Attempt, ...]:
         """The ways `driver` is patched in, first choice first; raises StageError when there is none."""
@@ -90,7 +97,9 @@ class BuildInputs:
                 "patch", driver.name, f"it needs netmap's subsystem {missing[0]}, which was left out"
             )
         rules = {rule.driver: rule for rule in self.rules}
-        return plan_attempts(driver, self.patch_names, self.packages.kernel_version, rules)
+        vendor = self.get_vendor(driver.name)
+        release = None if vendor is None else vendor.release
+        return plan_attempts(driver, self.patch_names, self.packages.kernel_version, rules, release)
 
     def get_compat(self) -> tuple[Compat, ...]:
         """The changes of kernel interfaces this kernel is looked at for; they matter to netmap and all drivers."""
@@ -163,8 +172,23 @@ def build_key(inputs: BuildInputs, *subjects: str) -> str:
         "compat": [[entry.name, entry.sha256] for entry in inputs.get_compat()],
         "subjects": sorted(subjects),
         **({"debug_symbols": True} if inputs.debug_symbols else {}),
+        **_describe_vendors(inputs, subjects),
     }
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def _describe_vendors(inputs: BuildInputs, subjects: Sequence[str]) -> dict[str, list[object]]:
+    """Nothing where there is no vendor's release, so that a module of the kernel's own source keeps its key."""
+    trees = [tree for name in sorted(subjects) if (tree := inputs.get_vendor(name))]
+    described: list[object] = [
+        [
+            tree.release.model_dump(mode="json", exclude={"url", "why", "tag"}),
+            tree.tree_sha256,
+            tree.archive_sha256,
+        ]
+        for tree in trees
+    ]
+    return {"vendors": described} if described else {}
 
 
 def plan_build(inputs: BuildInputs, observed: Observed) -> BuildPlan:
@@ -218,9 +242,19 @@ def _plan_module(inputs: BuildInputs, name: str, patch: str | None, cached: bool
         compat = "".join(f"; looks for the change {entry.name}" for entry in inputs.get_compat())
         yield Step(Stage.PROBE, name, f"compile probes of the kernel's interfaces, once per kernel{compat}")
     else:
+        yield from _plan_vendor(inputs, name)
         yield Step(Stage.BASELINE, name, "the unpatched driver compiles")
         yield Step(Stage.PATCH, name, patch)
     if corrections := inputs.get_corrections(name):
         yield Step(Stage.CORRECT, name, ", ".join(corrections))
     yield Step(Stage.BUILD, name, f"{name}.ko")
     yield Step(Stage.INSPECT, name, "vermagic, depends, symbol versions")
+
+
+def _plan_vendor(inputs: BuildInputs, name: str) -> Iterator[Step]:
+    tree = inputs.get_vendor(name)
+    if tree is not None:
+        pinned = "pinned" if tree.pinned else "not pinned, accepted"
+        what = f"{tree.release.vendor} {tree.release.version}, tree {tree.tree_sha256[:16]}, {pinned}"
+        yield Step(Stage.UNPACK, name, what)
+        yield Step(Stage.PROBE, name, "netmap's compile probes of this driver, on the vendor's source")

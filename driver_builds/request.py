@@ -4,7 +4,7 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from driver_builds import disk, store
@@ -30,6 +30,8 @@ from driver_builds.pipeline.run import apply_plan, work_folders
 from driver_builds.plan import NETMAP, BuildInputs, BuildPlan, Observed, Stage, build_key, plan_build
 from driver_builds.release import parse_release
 from driver_builds.tree_hash import hash_file
+from driver_builds.vendor_source import load_vendor_tree
+from driver_builds.vendors import VendorChoice, VendorTree, apply_choice, select_release
 from driver_builds.verify import find_artifact_problems
 
 Waiting = Callable[[Path], None]
@@ -54,6 +56,7 @@ class BuildRequest:
     debug_symbols: bool = False
     # Of netmap.ko; None: those of data/netmap.toml.
     subsystems: tuple[str, ...] | None = None
+    vendors: VendorChoice = field(default_factory=VendorChoice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +96,12 @@ def prepared(request: BuildRequest, waiting: Waiting) -> Iterator[Prepared]:
 
 def _read_inputs(request: BuildRequest, cache: Path) -> tuple[BuildInputs, NetmapTree, Builder]:
     select_drivers(request.drivers or list(load_drivers()))
+    _check_methods(request)
     release = parse_release(request.release)
     pin = load_netmap_pin()
     tree = load_netmap_tree(request.netmap_source, cache, pin, accept=request.accept_netmap_tree)
     packages = known.read_kernel_packages(release, cache)
+    vendors = load_vendor_trees(request.vendors, tree.read_patch_names(), cache)
     builder = choose_builder(packages, cache, [tree.path])
     inputs = BuildInputs(
         packages=packages,
@@ -105,19 +110,39 @@ def _read_inputs(request: BuildRequest, cache: Path) -> tuple[BuildInputs, Netma
         subsystems=request.subsystems or tuple(pin.subsystems),
         patch_names=tree.read_patch_names(),
         probed=tuple(load_drivers().values()),
-        drivers=_select_drivers(request.drivers, packages),
+        drivers=apply_choice(_select_drivers(request, packages), request.vendors, vendors),
         corrections=_find_corrections(tree),
         rules=tuple(load_rules().values()),
         compat=load_compat(),
         builder=builder.name,
         tools=builder.describe(),
         debug_symbols=request.debug_symbols,
+        vendors=vendors,
     )
     return inputs, tree, builder
 
 
-def _select_drivers(names: Sequence[str], packages: KernelPackages) -> tuple[Driver, ...]:
-    return select_drivers(names or [name for name in load_drivers() if name not in packages.absent])
+def _select_drivers(request: BuildRequest, packages: KernelPackages) -> tuple[Driver, ...]:
+    # A vendor's release is built even where the kernel has no such driver.
+    there = [name for name in load_drivers() if name not in packages.absent]
+    return select_drivers(request.drivers or [*there, *request.vendors.drivers])
+
+
+def _check_methods(request: BuildRequest) -> None:
+    for name in request.vendors.methods:
+        if request.drivers and name not in request.drivers:
+            raise UsageError(f"--method {name}=…: this driver is not built; add --driver {name}")
+
+
+def load_vendor_trees(
+    choice: VendorChoice, patch_names: Sequence[str], cache: Path
+) -> tuple[VendorTree, ...]:
+    """The checked files of every release that was chosen."""
+    releases = [select_release(name, choice, patch_names) for name in choice.drivers]
+    return tuple(
+        load_vendor_tree(choice.sources.get(release.driver), release, cache, accept=choice.accept)
+        for release in releases
+    )
 
 
 def build(request: BuildRequest, report: Report, waiting: Waiting) -> BuildOutcome:

@@ -13,6 +13,7 @@ from driver_builds.cli import console, options
 from driver_builds.cli.sizes import parse_size, render_size
 from driver_builds.errors import DriverBuildError, ExitCode
 from driver_builds.plan import Step
+from driver_builds.vendors import parse_vendor_choice
 
 
 def build(
@@ -22,8 +23,12 @@ def build(
     jobs: options.Jobs,
     with_subsystem: options.With,
     without_subsystem: options.Without,
+    method: options.Method,
+    vendor_source: options.VendorSource,
     netmap_source: options.NetmapSource = None,
     accept_netmap_tree: options.AcceptTree = False,
+    vendor_releases: options.VendorReleases = None,
+    accept_vendor_tree: options.AcceptVendorTree = False,
     artifacts: options.Artifacts = Path("artifacts"),
     rebuild: options.Rebuild = False,
     keep_bytes: options.KeepBytes = options.KEEP_BYTES,
@@ -51,6 +56,7 @@ def build(
             parse_size(keep_bytes),
             debug_symbols,
             subsystems=select_subsystems(with_subsystem, without_subsystem),
+            vendors=parse_vendor_choice(method, vendor_source, vendor_releases, accept_vendor_tree),
         )
         if len(kernel) == 1:
             document, code = _build(replace(asked, release=kernel[0]), json)

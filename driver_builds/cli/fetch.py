@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from driver_builds import disk
+from driver_builds import disk, request
 from driver_builds.builders.choose import choose_builder
 from driver_builds.catalogue import load_netmap_pin
 from driver_builds.cli import console, options
@@ -17,6 +17,7 @@ from driver_builds.errors import ExitCode
 from driver_builds.fetching import Fetched, Progress, fetch_all, plan_fetch
 from driver_builds.netmap_source import load_netmap_tree
 from driver_builds.release import parse_release
+from driver_builds.vendors import parse_vendor_choice
 
 Images = Annotated[bool, typer.Option("--images", help="Also what boots the kernels in a guest (`test`).")]
 Refresh = Annotated[bool, typer.Option("--refresh", help="Fetch the distributions' indexes anew first.")]
@@ -26,8 +27,12 @@ Tools = Annotated[bool, typer.Option("--tools/--no-tools", help="Make the chroot
 def fetch(
     kernel: options.Kernels,
     cache: options.Cache,
+    method: options.Method,
+    vendor_source: options.VendorSource,
     netmap_source: options.NetmapSource = None,
     accept_netmap_tree: options.AcceptTree = False,
+    vendor_releases: options.VendorReleases = None,
+    accept_vendor_tree: options.AcceptVendorTree = False,
     images: Images = False,
     tools: Tools = True,
     refresh: Refresh = False,
@@ -45,6 +50,11 @@ def fetch(
         kernels = [known.read_kernel_packages(release, cache, refresh=refresh) for release in releases]
         if netmap_source:
             load_netmap_tree(netmap_source, cache, load_netmap_pin(), accept=accept_netmap_tree)
+        choice = parse_vendor_choice(method, vendor_source, vendor_releases, accept_vendor_tree)
+        for tree in request.load_vendor_trees(choice, (), cache.absolute()):
+            console.print_progress(
+                f"there     {tree.release.vendor} {tree.release.driver} {tree.release.version}"
+            )
         with disk.used(cache, console.print_waiting):
             fetched = fetch_all(plan_fetch(kernels, images=images), cache, _print_fetched, _print_progress)
             builders = _prepare_builders(kernels, cache) if tools else []

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from driver_builds import vendor_source, vendors
 from driver_builds.distributions.mirrors import VARIABLE, parse_mirror
 
 
@@ -103,6 +104,42 @@ Without = Annotated[
     list[str],
     typer.Option(
         "--without", metavar="SUBSYSTEM", help="Leave this subsystem out of it.", default_factory=list
+    ),
+]
+Method = Annotated[
+    list[str],
+    typer.Option(
+        "--method",
+        metavar="NAME=METHOD",
+        default_factory=list,
+        show_default="in-tree",
+        help="in-tree: the kernel's own source; vendor: a release of the driver's maker.",
+    ),
+]
+VendorSource = Annotated[
+    list[str],
+    typer.Option(
+        "--vendor-source",
+        envvar=vendor_source.VARIABLE,
+        metavar="NAME=SOURCE",
+        default_factory=list,
+        show_default=False,
+        help="Where that release is: a tarball, a folder, a git directory or a URL.",
+    ),
+]
+VendorReleases = Annotated[
+    Path | None,
+    typer.Option(
+        "--vendor-releases",
+        envvar=vendors.VARIABLE,
+        metavar="FILE",
+        help="Your makers' releases and their pins (TOML).",
+    ),
+]
+AcceptVendorTree = Annotated[
+    bool,
+    typer.Option(
+        "--accept-vendor-tree", help="Build vendors' releases although they are not the pinned ones."
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

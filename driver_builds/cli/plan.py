@@ -9,6 +9,7 @@ from driver_builds import request
 from driver_builds.catalogue import group_methods, select_subsystems
 from driver_builds.cli import console, options
 from driver_builds.distributions import apt, mirrors
+from driver_builds.vendors import parse_vendor_choice
 
 
 def plan(
@@ -17,8 +18,12 @@ def plan(
     cache: options.Cache,
     with_subsystem: options.With,
     without_subsystem: options.Without,
+    method: options.Method,
+    vendor_source: options.VendorSource,
     netmap_source: options.NetmapSource = None,
     accept_netmap_tree: options.AcceptTree = False,
+    vendor_releases: options.VendorReleases = None,
+    accept_vendor_tree: options.AcceptVendorTree = False,
     artifacts: options.Artifacts = Path("artifacts"),
     rebuild: options.Rebuild = False,
     mirror: options.Mirror = None,
@@ -41,6 +46,7 @@ def plan(
                 accept_netmap_tree=accept_netmap_tree,
                 rebuild=rebuild,
                 subsystems=select_subsystems(with_subsystem, without_subsystem),
+                vendors=parse_vendor_choice(method, vendor_source, vendor_releases, accept_vendor_tree),
             )
             with request.prepared(asked, console.print_waiting) as ready:
                 planned = ready

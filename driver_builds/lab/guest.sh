@@ -1,5 +1,6 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=dash
 # The test guest's first process. What it finds goes to the kernel log, in line with what the kernel says, as
 #     driver-builds|SUBJECT|STEP|ok or failed or says|TEXT
 # scenario.py appends the calls of test_* and finish.

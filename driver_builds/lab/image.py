@@ -43,10 +43,16 @@ def load_image(release: str, cache: Path) -> KernelImage:
 
 
 def find_image(release: str, folder: Path) -> KernelImage:
-    """The image in an unpacked package."""
-    kernel = folder / "boot" / f"vmlinuz-{release}"
-    if not kernel.is_file():
-        raise StageError("image", release, f"the image package has no boot/{kernel.name}")
+    """The image in unpacked packages; raises StageError when there is none."""
+    # Debian keeps it in the modules' folder since 7.x; installing copies it to /boot.
+    places = (
+        f"boot/vmlinuz-{release}",
+        f"usr/lib/modules/{release}/vmlinuz",
+        f"lib/modules/{release}/vmlinuz",
+    )
+    kernel = next((folder / place for place in places if (folder / place).is_file()), None)
+    if kernel is None:
+        raise StageError("image", release, f"the image packages have none of {', '.join(places)}")
     modules = {}
     for top in ("lib", "usr/lib"):
         for path in (folder / top / "modules" / release / "kernel").rglob("*.ko*"):

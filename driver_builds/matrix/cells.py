@@ -9,6 +9,7 @@ from driver_builds.catalogue import Driver, load_refused_drivers
 from driver_builds.lab.results import Result
 from driver_builds.manifest import Manifest, Module, Refused
 from driver_builds.matrix.records import KernelRecord
+from driver_builds.plan import Stage
 
 
 class State(StrEnum):
@@ -43,6 +44,8 @@ MEANINGS = {
     State.FAILED: "built, but failed its test in the guest; or the whole kernel could not be built for",
     State.NOT_RUN: "never tried here: driver-builds matrix --run",
 }
+
+_BEFORE_THE_BUILD = {"resolve", Stage.FETCH}
 
 # What `pipeline.baseline` says of a driver the kernel does not have; tests/unit/driver_builds compares.
 ABSENT = ("the kernel does not build it as a module", "is not in the kernel's source package")
@@ -105,7 +108,9 @@ def _build_cell(record: KernelRecord, driver: str) -> Cell:
     if record.manifest is None:
         if failure is None:
             return Cell(driver, State.NOT_RUN)
-        return Cell(driver, State.FAILED, f"{failure.stage}: {failure.reason}")
+        # What the archive no longer has says nothing against the driver, and a build said so before it began.
+        state = State.REFUSED if failure.stage in _BEFORE_THE_BUILD else State.FAILED
+        return Cell(driver, state, f"{failure.stage}: {failure.reason}")
     for refused in record.manifest.refused:
         if refused.name == driver:
             return _build_refused(refused)

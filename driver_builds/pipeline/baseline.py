@@ -9,12 +9,16 @@ from driver_builds.errors import StageError
 from driver_builds.pipeline.context import BuildContext
 from driver_builds.pipeline.kbuild import make_modules
 from driver_builds.pipeline.probe import has_module
+from driver_builds.pipeline.vendor import apply_vendor_baseline, get_module_folder
 from driver_builds.plan import Stage, Step
 
 
 def apply_baseline(build: BuildContext, step: Step) -> None:
     """Copies the driver's source and compiles it as it is; the patch is then applied to the same folder."""
     driver = build.get_driver(step.subject)
+    if build.inputs.get_vendor(driver.name):
+        apply_vendor_baseline(build, step)
+        return
     if not has_module(build, driver):
         raise StageError(
             Stage.BASELINE,
@@ -48,4 +52,6 @@ def apply_baseline(build: BuildContext, step: Step) -> None:
 
 def find_module_folder(build: BuildContext, driver: Driver) -> Path:
     """The folder the kernel's build system is pointed at for this driver."""
+    if build.inputs.get_vendor(driver.name):
+        return get_module_folder(build, driver.name)
     return build.get_folder(driver.name) / driver.folder

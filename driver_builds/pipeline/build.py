@@ -29,6 +29,7 @@ def apply_build(build: BuildContext, step: Step) -> None:
         )
     else:
         folder = find_module_folder(build, build.get_driver(name))
+        vendor = build.inputs.get_vendor(name)
         symbols = build.get_folder(NETMAP) / "Module.symvers"
         make_modules(
             build,
@@ -37,6 +38,7 @@ def apply_build(build: BuildContext, step: Step) -> None:
             folder,
             "the patched driver does not compile; the unpatched one did",
             f"KBUILD_EXTRA_SYMBOLS={symbols}",
+            *(vendor.release.make if vendor else ()),
         )
     build.files[name] = _strip(build, name, folder / f"{name}.ko")
 

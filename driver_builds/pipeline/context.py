@@ -70,6 +70,10 @@ class BuildContext:
         """Stands for include/trace of a kernel's tree in the compiler's search; empty."""
         return self.get_folder(subject) / "include" / "trace"
 
+    def get_probe_folder(self, subject: str) -> Path:
+        """Where netmap's probes look at a vendor's release of one driver."""
+        return self.get_folder(subject) / "probe"
+
     def get_corrected(self, subject: str) -> Path:
         """Where corrected copies of netmap's headers are for one driver; the compiler looks there first."""
         return self.get_folder(subject) / "corrected"

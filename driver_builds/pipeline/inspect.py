@@ -8,7 +8,7 @@ from pathlib import Path
 from driver_builds import store
 from driver_builds.compat import parse_names
 from driver_builds.errors import ModuleFileError, StageError
-from driver_builds.manifest import DEBUG_SUFFIX, Hunk, InsertedHook, Module, Patch
+from driver_builds.manifest import DEBUG_SUFFIX, Hunk, InsertedHook, Module, Patch, VendorSource
 from driver_builds.modinfo import ModuleInfo, load_module_info, parse_symbol_versions
 from driver_builds.pipeline.context import AppliedPatch, BuildContext
 from driver_builds.pipeline.probe import CONFIG_HEADER
@@ -36,7 +36,8 @@ def apply_inspect(build: BuildContext, step: Step) -> None:
         )
     compat = parse_names((build.get_folder(NETMAP) / CONFIG_HEADER).read_text("utf-8"))
     corrections = (*build.inputs.get_corrections(name), *(f"compat-{change}" for change in compat))
-    build.modules[name] = _build_record(name, file, info, build.patches.get(name), corrections)
+    record = _build_record(name, file, info, build.patches.get(name), corrections)
+    build.modules[name] = record.model_copy(update={"vendor": _build_vendor(build, name)})
     _keep(build, name, file)
 
 
@@ -76,6 +77,20 @@ def _build_record(
         corrections=list(corrections),
         baseline=None if patch is None else "built",
         debug_sha256=hash_file(debug) if debug.is_file() else None,
+    )
+
+
+def _build_vendor(build: BuildContext, name: str) -> VendorSource | None:
+    tree = build.inputs.get_vendor(name)
+    if tree is None:
+        return None
+    return VendorSource(
+        vendor=tree.release.vendor,
+        version=tree.release.version,
+        url=tree.release.url,
+        tree_sha256=tree.tree_sha256,
+        archive_sha256=tree.archive_sha256,
+        pinned=tree.pinned,
     )
 
 

@@ -61,6 +61,8 @@ def render_flags(build: BuildContext, subject: str) -> str:
     flags += [f"-ffile-prefix-map={build.work}=.", f"-ffile-prefix-map={tree}=netmap"]
     netmap = [build.get_folder(NETMAP), tree / "LINUX", tree / "sys", tree / "sys/dev"]
     own = [] if subject == NETMAP else [build.get_trace_folder(subject)]
+    # What netmap's probes found in a vendor's release stands before what they found in the kernel's own driver.
+    own += [build.get_probe_folder(subject)] if build.inputs.get_vendor(subject) else []
     flags += [f"-I{folder}" for folder in (build.get_corrected(subject), *own, *netmap)]
     flags += ["-DCONFIG_NETMAP"]
     flags += [f"-DCONFIG_NETMAP_{name.upper()}" for name in build.inputs.subsystems]

@@ -16,6 +16,7 @@ from driver_builds.patches import (
     find_family,
     parse_patch_log,
 )
+from driver_builds.pipeline import vendor
 from driver_builds.pipeline.context import AppliedPatch, BuildContext
 from driver_builds.pipeline.correct import correct_patch
 from driver_builds.pipeline.kbuild import pick_lines
@@ -97,6 +98,8 @@ def run_patch(root: Path, patch: Path, *more: str, log: Path | None = None) -> p
 
 
 def get_patch_root(build: BuildContext, name: str) -> Path:
+    if build.inputs.get_vendor(name):
+        return vendor.get_patch_root(build, name)
     return build.get_folder(name) / build.get_driver(name).patch_root
 
 
@@ -138,6 +141,9 @@ def _apply_rule(build: BuildContext, name: str, reason: str | None) -> AppliedPa
 
 def _build_refusal(build: BuildContext, name: str, failed: list[StageError]) -> StageError:
     """One error of all attempts, and which other patch of netmap's would fit."""
+    lines = [line for error in failed for line in error.lines]
+    if build.inputs.get_vendor(name):
+        return StageError(Stage.PATCH, name, failed[0].reason, lines[:_LINES], build.get_log(name))
     root = get_patch_root(build, name)
     family = build.get_driver(name).family
     fitting = []
@@ -150,7 +156,6 @@ def _build_refusal(build: BuildContext, name: str, failed: list[StageError]) -> 
         f"{', '.join(fitting)} would apply here" if fitting else "no other patch of netmap's applies either"
     )
     reason = "; ".join([*(error.reason for error in failed), serve])
-    lines = [line for error in failed for line in error.lines]
     return StageError(Stage.PATCH, name, reason, lines[:_LINES], build.get_log(name))
 
 

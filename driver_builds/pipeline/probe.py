@@ -13,6 +13,7 @@ from driver_builds.compat import find_header, is_needed, render_compat
 from driver_builds.errors import StageError
 from driver_builds.pipeline.context import BuildContext
 from driver_builds.pipeline.kbuild import pick_lines
+from driver_builds.pipeline.vendor import get_module_folder
 from driver_builds.plan import NETMAP, Stage, Step
 
 CONFIG_HEADER = "netmap_linux_config.h"
@@ -25,14 +26,30 @@ _ALWAYS_FOUND = "NETMAP_LINUX_HAVE_NETDEV_OPS"
 
 def apply_probe(build: BuildContext, step: Step) -> None:
     """Leaves netmap's folder configured: its Kbuild file and CONFIG_HEADER."""
-    folder = build.get_folder(NETMAP)
-    folder.mkdir(parents=True)
     families = parse_probed_families((build.tree.path / "LINUX" / "configure").read_text("utf-8"))
+    if step.subject != NETMAP:
+        _probe_vendor(build, build.get_driver(step.subject), families)
+        return
     probed = [driver for driver in build.inputs.probed if driver.family in families]
     drivers = [driver for driver in probed if _can_be_probed(build, driver)]
-    overrides = "".join(_render_override(build, driver) for driver in drivers)
+    overrides = "".join(_render_override(driver, build.ready_sources / driver.source) for driver in drivers)
+    _configure(build, NETMAP, build.get_folder(NETMAP), drivers, overrides)
+
+
+def _probe_vendor(build: BuildContext, driver: Driver, families: frozenset[str]) -> None:
+    """The same probes once more where netmap has some for this driver: its maker's structures are other ones."""
+    folder = build.get_probe_folder(driver.name)
+    if driver.family in families:
+        override = _render_override(driver, get_module_folder(build, driver.name))
+        _configure(build, driver.name, folder, [driver], override)
+
+
+def _configure(
+    build: BuildContext, subject: str, folder: Path, drivers: list[Driver], overrides: str
+) -> None:
+    folder.mkdir(parents=True)
     (folder / "config.mak").write_text(overrides, "utf-8")
-    log = build.get_log(NETMAP)
+    log = build.get_log(subject)
     done = build.builder.run(_build_command(build, drivers), cwd=folder, log=log)
     found = (folder / CONFIG_HEADER).read_text("utf-8") if (folder / CONFIG_HEADER).exists() else ""
     count = len(re.findall(r"(?m)^\s*#define NETMAP_LINUX_", found))
@@ -40,7 +57,7 @@ def apply_probe(build: BuildContext, step: Step) -> None:
         _append_probe_log(folder, log)
         raise StageError(
             Stage.PROBE,
-            NETMAP,
+            subject,
             f"netmap's compile probes do not work for this kernel ({count} found)",
             pick_lines(done.output),
             log,
@@ -101,9 +118,9 @@ def has_module(build: BuildContext, driver: Driver) -> bool:
     return re.search(rf"(?m)^{driver.config}=m$", config) is not None
 
 
-def _render_override(build: BuildContext, driver: Driver) -> str:
+def _render_override(driver: Driver, source: Path) -> str:
     # Exactly this source, not the first folder of that name `find` comes upon; and neither a patch nor a compiled
     # driver while probing: whether the unpatched driver compiles is stage baseline's question, asked once.
-    source, family = build.ready_sources / driver.source, driver.family
+    family = driver.family
     lines = (f"@src := cp -Rp {source} {family}", "@patch := none", "@build := true")
     return "".join(f"{family}{line}\n" for line in lines)

@@ -8,12 +8,15 @@ from driver_builds.compiler import check_compiler
 from driver_builds.distributions import unpacking
 from driver_builds.errors import StageError
 from driver_builds.pipeline.context import BuildContext
+from driver_builds.pipeline.vendor import apply_vendor_unpack
 from driver_builds.plan import Stage, Step
 
 
 def apply_unpack(build: BuildContext, step: Step) -> None:
     """Leaves `build.kernel`, or `build.sources` when the step is about the source package."""
-    if step.subject == build.inputs.packages.source.name:
+    if build.inputs.get_vendor(step.subject):
+        apply_vendor_unpack(build, step)
+    elif step.subject == build.inputs.packages.source.name:
         _unpack_sources(build)
     else:
         _unpack_kernel(build)

@@ -81,6 +81,14 @@ def build_manifest(build: BuildContext, refused: list[Refused]) -> Manifest:
         inputs=[
             Input(name=package.name, version=package.version, sha256=package.sha256)
             for package in packages.all
+        ]
+        + [
+            Input(
+                name=f"vendor-{tree.release.driver}",
+                version=tree.release.version,
+                sha256=tree.archive_sha256 or tree.tree_sha256,
+            )
+            for tree in inputs.vendors
         ],
         modules=modules,
         refused=refused,

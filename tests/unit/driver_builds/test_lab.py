@@ -171,6 +171,16 @@ def test_modules_come_after_what_they_need_and_built_ones_win(image: Path) -> No
     assert order_modules("igb", {}, kernel)["i2c_algo_bit"].startswith(b"\x7fELF")
 
 
+def test_the_kernel_is_found_where_debian_keeps_it_since_7(image: Path) -> None:
+    place = image / "usr/lib/modules" / RELEASE / "vmlinuz"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    (image / "boot" / f"vmlinuz-{RELEASE}").rename(place)
+    assert find_image(RELEASE, image).kernel == place
+    place.unlink()
+    with pytest.raises(StageError, match=f"none of boot/vmlinuz-{RELEASE}, usr/lib/modules/"):
+        find_image(RELEASE, image)
+
+
 def test_zstd_modules_are_read(tmp_path: Path) -> None:
     if shutil.which("zstd") is None:
         pytest.skip("NOT TESTED: modules compressed by zstd; apt-get install zstd to enable it")

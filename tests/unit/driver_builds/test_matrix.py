@@ -92,7 +92,10 @@ def test_a_kernel_that_could_not_be_built_for(tmp_path: Path, manifest: Manifest
     records.write_manifest(tmp_path, manifest)
     records.write_failure(tmp_path, RELEASE, StageError("resolve", RELEASE, "no headers"), built=False)
     row = build_row(records.load_record(RELEASE, tmp_path), ["e1000", "ice"])
-    assert [(cell.state, cell.reason) for cell in row.cells] == [(State.FAILED, "resolve: no headers")] * 2
+    assert [(cell.state, cell.reason) for cell in row.cells] == [(State.REFUSED, "resolve: no headers")] * 2
+    records.write_failure(tmp_path, RELEASE, StageError("probe", "netmap", "no answer"), built=False)
+    row = build_row(records.load_record(RELEASE, tmp_path), ["netmap", "e1000"])
+    assert [(cell.state, cell.reason) for cell in row.cells] == [(State.FAILED, "probe: no answer")] * 2
     assert records.find_releases(tmp_path) == [RELEASE]
 
 
