@@ -2,7 +2,7 @@
 """The matrix as values: one cell for each kernel and driver, and never a silent one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from driver_builds.catalogue import Driver, load_refused_drivers
@@ -53,7 +53,10 @@ ABSENT = ("the kernel does not build it as a module", "is not in the kernel's so
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One driver on one kernel; `patch` is the patching stage of what was built, "upstream" or "adapted"."""
+    """One driver on one kernel; `patch` is the patching stage of what was built, "upstream" or "adapted".
+
+    `vendor` is maker and version of the release it was built from, None for the kernel's own source.
+    """
 
     driver: str
     state: State
@@ -61,6 +64,7 @@ class Cell:
     patch: str | None = None
     frames: int = 0
     remove_while_open: str | None = None
+    vendor: str | None = None
 
     @property
     def words(self) -> str:
@@ -102,8 +106,17 @@ def build_row(record: KernelRecord, drivers: Sequence[str]) -> Row:
 
 
 def _build_cell(record: KernelRecord, driver: str) -> Cell:
+    module = _find_module(record.manifest, driver) if record.manifest else None
+    if module is not None and module.vendor is not None:
+        return replace(_build_known(record, driver), vendor=f"{module.vendor.vendor} {module.vendor.version}")
+    return _build_known(record, driver)
+
+
+def _build_known(record: KernelRecord, driver: str) -> Cell:
     failure = record.failure
-    if driver in load_refused_drivers():
+    module = _find_module(record.manifest, driver) if record.manifest else None
+    # One that was built all the same came from its vendor's release.
+    if driver in load_refused_drivers() and module is None:
         return _build_never(record, load_refused_drivers()[driver])
     if record.manifest is None:
         if failure is None:
@@ -114,7 +127,6 @@ def _build_cell(record: KernelRecord, driver: str) -> Cell:
     for refused in record.manifest.refused:
         if refused.name == driver:
             return _build_refused(refused)
-    module = _find_module(record.manifest, driver)
     if module is None:
         return Cell(driver, State.NOT_RUN)
     patch = None if module.patch is None else str(module.patch.stage)

@@ -53,7 +53,8 @@ def render_text(matrix: Matrix) -> str:
     for row in matrix.rows:
         lines.append(f"{row.release} ({_name_kernel(row.distribution, row.version)})")
         for cell in row.cells:
-            reason = f"  {cell.reason}" if cell.reason else ""
+            vendor = f"  vendor {cell.vendor}" if cell.vendor else ""
+            reason = f"{vendor}  {cell.reason}" if cell.reason else vendor
             lines.append(f"  {cell.driver:<11} {cell.words:<18}{reason}".rstrip())
     for method, why, names in group_methods(_find_drivers(matrix)):
         lines.append(f"{method}: {' '.join(names)}: {why}")

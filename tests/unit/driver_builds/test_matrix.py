@@ -14,7 +14,7 @@ from driver_builds.cli.main import app
 from driver_builds.distributions import KernelPackages
 from driver_builds.errors import StageError
 from driver_builds.lab import results, scenario
-from driver_builds.manifest import Manifest, Refused, load_manifest
+from driver_builds.manifest import Manifest, Refused, VendorSource, load_manifest
 from driver_builds.matrix import cells, choose, records, render
 from driver_builds.matrix.cells import WORDS, Cell, Matrix, Row, State, build_row
 from driver_builds.pipeline import baseline
@@ -76,6 +76,30 @@ def test_what_data_refuses_is_refused_without_a_run(tmp_path: Path, manifest: Ma
     without = records.load_record(RELEASE, tmp_path, absent=frozenset({name}))
     (cell,) = build_row(without, [name]).cells
     assert cell.state is State.ABSENT
+
+
+@pytest.mark.parametrize("name", ["e1000", "mlx5_core"])
+def test_what_was_built_from_a_vendors_release_says_so(tmp_path: Path, manifest: Manifest, name: str) -> None:
+    source = VendorSource(
+        vendor="maker",
+        version="9.8.7",
+        url="https://example.invalid/a.tar.gz",
+        tree_sha256="a" * 64,
+        archive_sha256=None,
+        pinned=True,
+    )
+    modules = [
+        one.model_copy(update={"name": name, "vendor": source}) if one.name == "e1000" else one
+        for one in manifest.modules
+    ]
+    records.write_manifest(tmp_path, manifest.model_copy(update={"modules": modules}))
+    row = build_row(records.load_record(RELEASE, tmp_path), ["netmap", name])
+    assert [(cell.state, cell.vendor) for cell in row.cells] == [
+        (State.BUILT, None),
+        (State.BUILT, "maker 9.8.7"),
+    ]
+    text = render.render_text(Matrix("0" * 40, ("netmap", name), (row,)))
+    assert f"  {name:<11} {WORDS[State.BUILT]:<18}  vendor maker 9.8.7" in text
 
 
 def test_the_default_matrix_has_what_data_refuses(tmp_path: Path) -> None:
