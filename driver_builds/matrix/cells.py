@@ -121,7 +121,7 @@ def _build_known(record: KernelRecord, driver: str) -> Cell:
     if record.manifest is None:
         if failure is None:
             return Cell(driver, State.NOT_RUN)
-        # What the archive no longer has says nothing against the driver, and a build said so before it began.
+        # What the archive no longer has says nothing against the driver; a build says so before it begins.
         state = State.REFUSED if failure.stage in _BEFORE_THE_BUILD else State.FAILED
         return Cell(driver, state, f"{failure.stage}: {failure.reason}")
     for refused in record.manifest.refused:
@@ -134,7 +134,8 @@ def _build_known(record: KernelRecord, driver: str) -> Cell:
     if result is not None:
         return _build_tested(driver, patch, result)
     if failure is not None:
-        return Cell(driver, State.FAILED, f"{failure.stage}: {failure.reason}", patch)
+        state = State.BUILT if failure.stage in _BEFORE_THE_BUILD else State.FAILED
+        return Cell(driver, state, f"{failure.stage}: {failure.reason}", patch)
     return Cell(driver, State.BUILT, "", patch)
 
 

@@ -134,6 +134,8 @@ def test_a_failure_does_not_carry_this_host_into_the_documentation(tmp_path: Pat
 def test_a_kernel_that_could_not_be_tested(tmp_path: Path, manifest: Manifest) -> None:
     records.write_manifest(tmp_path, manifest)
     write_result(tmp_path, manifest, "netmap", scenario.Verdict("moved", ""))
+    records.write_failure(tmp_path, RELEASE, StageError("fetch", RELEASE, "no image"), built=True)
+    assert read_states(tmp_path, "e1000") == [State.BUILT], "nothing speaks against what was built"
     records.write_failure(tmp_path, RELEASE, StageError("test", RELEASE, "no start"), built=True)
     assert read_states(tmp_path, "e1000", "ice") == [State.FAILED, State.REFUSED]
     records.write_manifest(tmp_path, manifest)
