@@ -1,11 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Unpacking tarballs that others wrote: nothing lands outside the target folder, no device, no owner."""
+"""Fetching and unpacking what others wrote: nothing lands outside the target folder, no device, no owner."""
 
+import shutil
 import tarfile
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
+from driver_builds import process
 from driver_builds.errors import DriverBuildError, RefusedAsUnsafe
+
+_TIMEOUT_S = 60
+
+
+def download(url: str, target: Path) -> None:
+    """Fetches `url` into the file `target`; the DriverBuildError it raises says nothing but why it cannot."""
+    try:
+        with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response, target.open("wb") as stream:
+            shutil.copyfileobj(response, stream)
+    except (urllib.error.URLError, OSError) as error:
+        raise DriverBuildError(str(getattr(error, "reason", error))) from error
+
+
+def unpack_git(git: Sequence[str], revision: str, target: Path) -> None:
+    """Unpacks a revision into the new folder `target`; `git` are the options that say where the repository is."""
+    command = ["git", *git, "archive", "--format=tar", revision]
+    with process.stream_output(command, environment=process.fetch_environment()) as tar:
+        unpack_tar_stream(tar, target)
 
 
 def unpack_tarball(path: Path, target: Path) -> None:

@@ -8,8 +8,6 @@ git source gives the pinned commit, whatever is checked out there; the others gi
 import re
 import shutil
 import tempfile
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -21,7 +19,6 @@ from driver_builds.errors import DriverBuildError, RefusedAsUnsafe, UsageError
 from driver_builds.tree_hash import hash_tree
 
 _TARBALL = re.compile(r"\.(tar|tgz|tar\.(gz|xz|bz2))$")
-_TIMEOUT_S = 60
 
 
 class SourceKind(StrEnum):
@@ -175,10 +172,8 @@ def _unpack_git(git: list[str], location: str, target: Path, commit: str | None)
             f"netmap source {location}: has no commit {asked[:12]}{detail}; "
             "fetch it there, or give --accept-netmap-tree to build its HEAD"
         )
-    command = ["git", *git, "archive", "--format=tar", found]
     try:
-        with process.stream_output(command, environment=environment) as tar:
-            archive.unpack_tar_stream(tar, target)
+        archive.unpack_git(git, found, target)
     except DriverBuildError as error:
         raise type(error)(f"netmap source {location}: {error}") from error
     return found, target
@@ -197,10 +192,9 @@ def _fetch_git(git: list[str], url: str, commit: str | None) -> None:
 
 def _fetch_file(url: str, target: Path) -> None:
     try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response, target.open("wb") as stream:
-            shutil.copyfileobj(response, stream)
-    except (urllib.error.URLError, OSError) as error:
+        archive.download(url, target)
+    except DriverBuildError as error:
         raise DriverBuildError(
-            f"netmap source {url}: cannot be fetched: {getattr(error, 'reason', error)}; set NETMAP_SOURCE to "
+            f"netmap source {url}: cannot be fetched: {error}; set NETMAP_SOURCE to "
             "a URL this build host reaches, or to a git directory or tarball on it"
         ) from error

@@ -76,12 +76,17 @@ def run(
         with stopped_on_error(process):
             output = process.communicate()[0].decode("utf-8", "replace")
     if log is not None:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("a", encoding="utf-8") as stream:
-            stream.write(f"$ {' '.join(arguments)}\n{output}")
+        append_log(log, f"$ {' '.join(arguments)}", output)
     if process.returncode != 0:
         _check_host(output)
     return Finished(process.returncode, output)
+
+
+def append_log(log: Path, heading: str, output: str) -> None:
+    """Adds a command, as a person would write it, and what it said to a log that need not be there yet."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a", encoding="utf-8") as stream:
+        stream.write(f"{heading}\n{output}")
 
 
 def _check_host(output: str) -> None:

@@ -7,20 +7,16 @@ is the release's pin; without one nothing is taken unless the operator says so, 
 
 import shutil
 import tempfile
-import urllib.error
-import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from driver_builds import archive, process, store
+from driver_builds import archive, store
 from driver_builds.errors import DriverBuildError, RefusedAsUnsafe, UsageError
 from driver_builds.tree_hash import hash_file, hash_tree
 from driver_builds.vendors import VendorRelease, VendorTree
 
 OPTION = "--vendor-source"
 VARIABLE = "DRIVER_BUILDS_VENDOR_SOURCES"
-
-_TIMEOUT_S = 60
 
 
 def load_vendor_tree(
@@ -120,10 +116,8 @@ def _unpack_git(path: Path, release: VendorRelease, target: Path) -> None:
             f"{_name(release, str(path))}: a git directory needs the release's tag; add tag = … to it"
         )
     place = ["-C", str(path)] if (path / ".git").exists() else ["--git-dir", str(path)]
-    command = ["git", *place, "archive", "--format=tar", release.tag]
     try:
-        with process.stream_output(command, environment=process.fetch_environment()) as tar:
-            archive.unpack_tar_stream(tar, target)
+        archive.unpack_git(place, release.tag, target)
     except DriverBuildError as error:
         raise type(error)(f"{_name(release, str(path))}: tag {release.tag}: {error}") from error
 
@@ -133,10 +127,9 @@ def _fetch_file(url: str, release: VendorRelease, target: Path) -> None:
     if scheme not in {"https", "file"} or "@" in urlsplit(url).netloc:
         raise UsageError(f"{_name(release, f'{scheme}://…')}: only https:// and file:// without a user name")
     try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response, target.open("wb") as stream:
-            shutil.copyfileobj(response, stream)
-    except (urllib.error.URLError, OSError) as error:
+        archive.download(url, target)
+    except DriverBuildError as error:
         raise DriverBuildError(
-            f"{_name(release, url)}: cannot be fetched: {getattr(error, 'reason', error)}; fetch it elsewhere and "
+            f"{_name(release, url)}: cannot be fetched: {error}; fetch it elsewhere and "
             f"give {OPTION} {release.driver}=FILE; wanted is {release.describe()}"
         ) from error

@@ -106,9 +106,7 @@ class ChrootBuilder:
         self.prepare()
         done = self._run(self.home / "root", arguments, cwd, environment, inherit)
         if log is not None:
-            log.parent.mkdir(parents=True, exist_ok=True)
-            with log.open("a", encoding="utf-8") as stream:
-                stream.write(f"({self.name}) $ {' '.join(arguments)}\n{done.output}")
+            process.append_log(log, f"({self.name}) $ {' '.join(arguments)}", done.output)
         return done
 
     def _run(
