@@ -3,7 +3,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -20,7 +20,7 @@ RECIPE = 2
 
 NETMAP = "netmap"
 
-# What a driver's entry says to people, or to the order of attempts, decides nothing of how netmap is probed.
+# What a driver's entry says to people, or to the order of attempts, decides nothing of how it is made.
 _NOT_IN_KEYS = {"kinds", "adapted_first", "method", "why", "needs"}
 
 
@@ -63,8 +63,8 @@ class PlannedRefusal:
 class BuildInputs:
     """All that decides what comes out.
 
-    `probed` are the drivers netmap's compile probes look at: always the whole catalogue, so that the outcome
-    is one per kernel and does not depend on which drivers are asked for.
+    `probed` are the drivers whose sources are unpacked, once per kernel: always the whole catalogue, so that the
+    outcome does not depend on which drivers are asked for.
     """
 
     packages: KernelPackages
@@ -130,9 +130,13 @@ class BuildInputs:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What is there already: modules in the cache, and the artifacts' key or what is wrong with them."""
+    """What is there already: modules in the cache, and the artifacts' key or what is wrong with them.
+
+    `probed` are the drivers the cached netmap.ko's header answers for; None: all.
+    """
 
     cached_modules: frozenset[str] = frozenset()
+    probed: frozenset[str] | None = None
     artifacts_key: str | None = None
     artifacts_problem: str | None = None
 
@@ -204,6 +208,11 @@ def plan_build(inputs: BuildInputs, observed: Observed) -> BuildPlan:
         steps = list(_plan_sources(inputs)) if missing else []
         for name in names:
             steps += _plan_module(inputs, name, patches.get(name), name in observed.cached_modules)
+            if name == NETMAP and (unknown := _find_unprobed(inputs, patches, observed)):
+                found = (
+                    f"netmap's compile probes once more: the cached netmap.ko's did not look at {unknown[0]}"
+                )
+                steps.append(Step(Stage.PROBE, NETMAP, found))
         why = (
             f"; what is there is not whole: {observed.artifacts_problem}"
             if observed.artifacts_problem
@@ -211,6 +220,14 @@ def plan_build(inputs: BuildInputs, observed: Observed) -> BuildPlan:
         )
         steps.append(Step(Stage.WRITE, release, f"{len(names)} modules and manifest.json{why}"))
     return BuildPlan(release, key, tuple(steps), tuple(refused))
+
+
+def _find_unprobed(inputs: BuildInputs, patches: Mapping[str, str], observed: Observed) -> list[str]:
+    """The drivers to build of which the cached netmap.ko's configuration knows nothing."""
+    if NETMAP not in observed.cached_modules or observed.probed is None:
+        return []
+    known = observed.cached_modules | observed.probed
+    return [name for name in patches if name not in known and inputs.get_vendor(name) is None]
 
 
 def _choose_patches(inputs: BuildInputs) -> tuple[dict[str, str], list[PlannedRefusal]]:
@@ -240,7 +257,9 @@ def _plan_module(inputs: BuildInputs, name: str, patch: str | None, cached: bool
         return
     if patch is None:
         compat = "".join(f"; looks for the change {entry.name}" for entry in inputs.get_compat())
-        yield Step(Stage.PROBE, name, f"compile probes of the kernel's interfaces, once per kernel{compat}")
+        yield Step(
+            Stage.PROBE, name, f"compile probes of the kernel's interfaces and of these drivers{compat}"
+        )
     else:
         yield from _plan_vendor(inputs, name)
         yield Step(Stage.BASELINE, name, "the unpatched driver compiles")

@@ -3,6 +3,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -26,7 +27,9 @@ _running: set[subprocess.Popen[bytes]] = set()
 _held: set[int] = set()
 
 # strerror(ENOSPC), in English by the environment programs are run in.
-_DISK_FULL = "No space left on device"
+DISK_FULL = "No space left on device"
+# What tar says where a write was cut short by it.
+_CUT_SHORT = re.compile(r"Wrote only [0-9]+ of [0-9]+ bytes")
 # gcc's words when the kernel killed its compiler, and the C library's when there was none to be had.
 _OUT_OF_MEMORY = ("Killed signal terminated program", "Cannot allocate memory", "virtual memory exhausted")
 
@@ -78,7 +81,7 @@ def run(
     if log is not None:
         append_log(log, f"$ {' '.join(arguments)}", output)
     if process.returncode != 0:
-        _check_host(output)
+        check_host(output)
     return Finished(process.returncode, output)
 
 
@@ -89,11 +92,13 @@ def append_log(log: Path, heading: str, output: str) -> None:
         stream.write(f"{heading}\n{output}")
 
 
-def _check_host(output: str) -> None:
+def check_host(output: str) -> None:
     """Raises when a program failed because of this host: recorded as its own failure it would not be tried again."""
     for line in output.splitlines():
-        if _DISK_FULL in line:
+        if DISK_FULL in line:
             raise DiskFullError(describe_disk_full(line))
+        if _CUT_SHORT.search(line):
+            raise DiskFullError(describe_disk_full(f"{line.strip()}: {DISK_FULL}"))
         if any(words in line for words in _OUT_OF_MEMORY):
             raise OutOfMemoryError(
                 f"{line.strip()}; give the host more memory, or run it again with fewer --jobs"
@@ -148,6 +153,7 @@ def stream_output(arguments: Sequence[str], *, environment: Mapping[str, str]) -
         said = process.stderr.read().decode("utf-8", "replace").strip()
         process.wait()
     if process.returncode > 0:
+        check_host(said)
         raise DriverBuildError(f"{arguments[0]} failed with status {process.returncode}: {said}") from problem
     if problem is not None:
         raise problem

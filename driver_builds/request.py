@@ -26,6 +26,7 @@ from driver_builds.manifest import Manifest, load_manifest
 from driver_builds.netmap_source import NetmapTree, load_netmap_tree
 from driver_builds.pipeline.chains import Report
 from driver_builds.pipeline.context import BuildContext
+from driver_builds.pipeline.probe import read_probed
 from driver_builds.pipeline.run import apply_plan, work_folders
 from driver_builds.plan import NETMAP, BuildInputs, BuildPlan, Observed, Stage, build_key, plan_build
 from driver_builds.release import parse_release
@@ -90,7 +91,7 @@ def prepared(request: BuildRequest, waiting: Waiting) -> Iterator[Prepared]:
         folder = request.artifacts.absolute() / inputs.packages.release.text
         with store.locked(folder, waiting=waiting):
             store.restore_directory(folder)
-            observed = Observed() if request.rebuild else _observe(inputs, folder, cache)
+            observed = Observed() if request.rebuild else _observe(inputs, tree, folder, cache)
             yield Prepared(request, inputs, tree, folder, plan_build(inputs, observed), builder)
 
 
@@ -182,17 +183,19 @@ def _find_corrections(tree: NetmapTree) -> tuple[Correction, ...]:
     return tuple(filter(is_for, load_corrections()))
 
 
-def _observe(inputs: BuildInputs, folder: Path, cache: Path) -> Observed:
+def _observe(inputs: BuildInputs, tree: NetmapTree, folder: Path, cache: Path) -> Observed:
     names = [NETMAP, *(driver.name for driver in inputs.drivers)]
     cached = frozenset(
         name for name in names if (cache / "modules" / f"{name}-{build_key(inputs, name)}").is_dir()
     )
+    netmap = cache / "modules" / f"{NETMAP}-{build_key(inputs, NETMAP)}"
+    probed = read_probed(netmap, inputs.drivers, tree.path)
     if not folder.is_dir():
-        return Observed(cached)
+        return Observed(cached, probed)
     problems = find_artifact_problems(folder)
     if problems:
-        return Observed(cached, artifacts_problem=problems[0])
-    return Observed(cached, artifacts_key=load_manifest(folder).inputs_sha256)
+        return Observed(cached, probed, artifacts_problem=problems[0])
+    return Observed(cached, probed, artifacts_key=load_manifest(folder).inputs_sha256)
 
 
 def _check_cached_packages(packages: KernelPackages, cache: Path) -> None:

@@ -7,8 +7,8 @@ for netmap's compile probes, which run one by one.
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from driver_builds import process
 from driver_builds.errors import DriverBuildError
@@ -36,18 +36,17 @@ def apply_chains(steps: Sequence[Step], build: BuildContext, report: Report, app
         run = _Chains(build, server, report_alone, apply)
         first, second = split_chains(steps)
         with ThreadPoolExecutor(max_workers=build.jobs) as pool, run.stopped_on_error():
-            for chains in (first, second):
-                run.finish([pool.submit(run.chain, chain) for chain in chains])
+            run.finish(pool, first, second)
 
 
-def split_chains(steps: Sequence[Step]) -> tuple[list[list[Step]], list[list[Step]]]:
-    """(chains up to netmap's end, the drivers' chains from there), netmap first, each in the plan's order."""
+def split_chains(steps: Sequence[Step]) -> tuple[dict[str, list[Step]], dict[str, list[Step]]]:
+    """(chains up to netmap's end, the drivers' from there) by subject, netmap first, each in the plan's order."""
     first: dict[str, list[Step]] = {NETMAP: []}
     second: dict[str, list[Step]] = {}
     for step in steps:
         later = step.subject != NETMAP and step.stage in _AFTER_NETMAP
         (second if later else first).setdefault(step.subject, []).append(step)
-    return [chain for chain in first.values() if chain], list(second.values())
+    return {subject: chain for subject, chain in first.items() if chain}, second
 
 
 class _Chains:
@@ -68,12 +67,22 @@ class _Chains:
                     return
                 self._apply([step], self._build, self._report)
 
-    def finish(self, futures: list[Future[None]]) -> None:
-        """Until all have ended; raises what the first one that failed raised, the others not waited for."""
-        self._futures = futures
-        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-        for future in done:
-            future.result()
+    def finish(
+        self, pool: ThreadPoolExecutor, first: Mapping[str, list[Step]], second: Mapping[str, list[Step]]
+    ) -> None:
+        """Until all have ended; raises what the first one that failed raised, the others not waited for.
+
+        A driver's second chain begins when its first one and netmap's have ended, whatever the other drivers do.
+        """
+        subjects = {pool.submit(self.chain, chain): subject for subject, chain in first.items()}
+        unfinished, waiting = set(first), dict(second)
+        while subjects:
+            self._futures = list(subjects)
+            for future in wait(subjects, return_when=FIRST_COMPLETED).done:
+                future.result()
+                unfinished.discard(subjects.pop(future))
+            ready = [] if NETMAP in unfinished else [name for name in waiting if name not in unfinished]
+            subjects |= {pool.submit(self.chain, waiting.pop(name)): name for name in ready}
 
     @contextlib.contextmanager
     def stopped_on_error(self) -> Iterator[None]:

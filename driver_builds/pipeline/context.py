@@ -71,8 +71,8 @@ class BuildContext:
         return self.get_folder(subject) / "include" / "trace"
 
     def get_probe_folder(self, subject: str) -> Path:
-        """Where netmap's probes look at a vendor's release of one driver."""
-        return self.get_folder(subject) / "probe"
+        """Where netmap's probes leave what they found: of all in this build, or of one driver's vendor release."""
+        return self.work / NETMAP if subject == NETMAP else self.get_folder(subject) / "probe"
 
     def get_corrected(self, subject: str) -> Path:
         """Where corrected copies of netmap's headers are for one driver; the compiler looks there first."""

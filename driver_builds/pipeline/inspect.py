@@ -11,7 +11,7 @@ from driver_builds.errors import ModuleFileError, StageError
 from driver_builds.manifest import DEBUG_SUFFIX, Hunk, InsertedHook, Module, Patch, VendorSource
 from driver_builds.modinfo import ModuleInfo, load_module_info, parse_symbol_versions
 from driver_builds.pipeline.context import AppliedPatch, BuildContext
-from driver_builds.pipeline.probe import CONFIG_HEADER
+from driver_builds.pipeline.probe import CONFIG_HEADER, PROBED
 from driver_builds.plan import NETMAP, Stage, Step
 from driver_builds.tree_hash import hash_file
 
@@ -118,7 +118,7 @@ def _keep(build: BuildContext, name: str, file: Path) -> None:
         if build.modules[name].debug_sha256:
             shutil.copy2(f"{file}{DEBUG_SUFFIX}", folder)
         if name == NETMAP:
-            for needed in ("Module.symvers", CONFIG_HEADER):
+            for needed in ("Module.symvers", CONFIG_HEADER, PROBED):
                 shutil.copy2(build.get_folder(NETMAP) / needed, folder)
         (folder / RECORD).write_text(build.modules[name].model_dump_json(indent=2), "utf-8")
         store.replace_directory(folder, target)

@@ -59,7 +59,9 @@ def render_flags(build: BuildContext, subject: str) -> str:
     flags = ["-g" if build.inputs.debug_symbols else "-g0"]
     flags += [f"-ffile-prefix-map={build.ready_kernel.root}=linux"] if build.inputs.debug_symbols else []
     flags += [f"-ffile-prefix-map={build.work}=.", f"-ffile-prefix-map={tree}=netmap"]
-    netmap = [build.get_folder(NETMAP), tree / "LINUX", tree / "sys", tree / "sys/dev"]
+    # A netmap.ko that is used again brings its own header; where it lacks a driver, a new one stands before it.
+    probed = [build.get_probe_folder(NETMAP), build.get_folder(NETMAP)]
+    netmap = [*dict.fromkeys(probed), tree / "LINUX", tree / "sys", tree / "sys/dev"]
     own = [] if subject == NETMAP else [build.get_trace_folder(subject)]
     # What netmap's probes found in a vendor's release stands before what they found in the kernel's own driver.
     own += [build.get_probe_folder(subject)] if build.inputs.get_vendor(subject) else []

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stage probe: netmap's own compile probes find out what this kernel's interfaces look like.
 
-Run once per kernel, for all drivers of the catalogue at once, on their unpatched sources: a driver's own
-probes then never depend on which other drivers were asked for, nor race with a patch being applied.
+Run once per build, on the unpatched sources of the drivers it makes: they never race with a patch being applied.
+What a driver's probes find goes into macros that nothing but this driver reads (tests/builds/test_probes.py), so a
+module does not depend on which others were asked for. Probing is a third of a build's work: no other driver is probed.
 """
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
+from driver_builds import process
 from driver_builds.catalogue import SUBSYSTEMS, Driver
 from driver_builds.compat import find_header, is_needed, render_compat
 from driver_builds.errors import StageError
@@ -17,6 +20,8 @@ from driver_builds.pipeline.vendor import get_module_folder
 from driver_builds.plan import NETMAP, Stage, Step
 
 CONFIG_HEADER = "netmap_linux_config.h"
+# Beside it: the names of the drivers whose probes it holds.
+PROBED = "probed"
 # A kernel of the last ten years answers some 70 probes with yes. Far fewer: the probes failed for another
 # reason (a header, a tool), which the probing itself cannot tell from "no".
 _FEWEST_FOUND = 30
@@ -26,14 +31,32 @@ _ALWAYS_FOUND = "NETMAP_LINUX_HAVE_NETDEV_OPS"
 
 def apply_probe(build: BuildContext, step: Step) -> None:
     """Leaves netmap's folder configured: its Kbuild file and CONFIG_HEADER."""
-    families = parse_probed_families((build.tree.path / "LINUX" / "configure").read_text("utf-8"))
+    families = read_probed_families(build.tree.path)
     if step.subject != NETMAP:
         _probe_vendor(build, build.get_driver(step.subject), families)
         return
-    probed = [driver for driver in build.inputs.probed if driver.family in families]
-    drivers = [driver for driver in probed if _can_be_probed(build, driver)]
+    in_tree = [driver for driver in build.inputs.drivers if build.inputs.get_vendor(driver.name) is None]
+    wanted = [driver for driver in in_tree if driver.name not in build.refused]
+    drivers = [driver for driver in wanted if driver.family in families and _can_be_probed(build, driver)]
     overrides = "".join(_render_override(driver, build.ready_sources / driver.source) for driver in drivers)
-    _configure(build, NETMAP, build.get_folder(NETMAP), drivers, overrides)
+    folder = build.get_probe_folder(NETMAP)
+    _configure(build, NETMAP, folder, drivers, overrides)
+    (folder / PROBED).write_text("".join(f"{driver.name}\n" for driver in wanted), "utf-8")
+
+
+def read_probed(folder: Path, drivers: Iterable[Driver], netmap: Path) -> frozenset[str] | None:
+    """Those of `drivers` CONFIG_HEADER in `folder` answers for, if there are any questions; None: all there are."""
+    file = folder / PROBED
+    if not file.exists():
+        return None
+    families = read_probed_families(netmap)
+    silent = {driver.name for driver in drivers if driver.family not in families}
+    return frozenset(file.read_text("utf-8").split()) | silent
+
+
+def read_probed_families(netmap: Path) -> frozenset[str]:
+    """The drivers the configure script of a netmap tree has probes for."""
+    return parse_probed_families((netmap / "LINUX" / "configure").read_text("utf-8"))
 
 
 def _probe_vendor(build: BuildContext, driver: Driver, families: frozenset[str]) -> None:
@@ -51,6 +74,9 @@ def _configure(
     (folder / "config.mak").write_text(overrides, "utf-8")
     log = build.get_log(subject)
     done = build.builder.run(_build_command(build, drivers), cwd=folder, log=log)
+    # A compiler that found no space is a "no" to netmap's probing, which then ends well.
+    process.check_host(done.output)
+    process.check_host(_read_probe_log(folder))
     found = (folder / CONFIG_HEADER).read_text("utf-8") if (folder / CONFIG_HEADER).exists() else ""
     count = len(re.findall(r"(?m)^\s*#define NETMAP_LINUX_", found))
     if done.status != 0 or count < _FEWEST_FOUND or _ALWAYS_FOUND not in found:
@@ -97,10 +123,13 @@ def _build_command(build: BuildContext, drivers: list[Driver]) -> list[str]:
 
 
 def _append_probe_log(folder: Path, log: Path) -> None:
-    probe_log = folder / "config.log"
-    if probe_log.exists():
-        with log.open("a", encoding="utf-8") as stream:
-            stream.write(probe_log.read_text("utf-8", "replace"))
+    with log.open("a", encoding="utf-8") as stream:
+        stream.write(_read_probe_log(folder))
+
+
+def _read_probe_log(folder: Path) -> str:
+    log = folder / "config.log"
+    return log.read_text("utf-8", "replace") if log.exists() else ""
 
 
 def parse_probed_families(configure: str) -> frozenset[str]:

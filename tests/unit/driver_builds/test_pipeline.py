@@ -8,7 +8,7 @@ import pytest
 
 from driver_builds.adapt.catalogue import Rule, parse_rule
 from driver_builds.catalogue import Correction
-from driver_builds.errors import DriverBuildError, RefusedAsUnsafe, StageError
+from driver_builds.errors import DiskFullError, DriverBuildError, RefusedAsUnsafe, StageError
 from driver_builds.manifest import load_manifest
 from driver_builds.pipeline.context import BuildContext
 from driver_builds.pipeline.correct import correct_text
@@ -218,6 +218,17 @@ def test_a_kernel_without_the_driver(miniature: Miniature) -> None:
     (refused,) = load_manifest(context.artifacts).refused
     assert (refused.name, refused.stage, refused.log) == ("e1000e", "baseline", None)
     assert "CONFIG_E1000E is not m" in refused.reason
+
+
+@pytest.mark.parametrize("where", ["config.log", "/dev/stdout"])
+def test_a_probe_that_found_no_space_is_no_answer(miniature: Miniature, where: str) -> None:
+    """netmap's configure takes a compiler that fails for whatever reason for a "no", and ends well."""
+    configure = miniature.tree / "LINUX" / "configure"
+    full = f"echo 'as: final close failed: No space left on device' >> {where}\n"
+    configure.write_text(configure.read_text() + full)
+    with pytest.raises(DiskFullError, match="final close failed: No space left on device; nothing half"):
+        _apply(miniature)
+    assert not (miniature.folder / "artifacts" / "6.1.0-56-amd64").exists()
 
 
 @pytest.mark.parametrize("broken", ["probe", "build"])

@@ -16,7 +16,7 @@ fetch    linux-kbuild-6.1              6.1.192-2, SHA-256 cccccccccccccccc
 fetch    linux-source-6.1              6.1.192-2, SHA-256 dddddddddddddddd
 unpack   linux-headers-6.1.0-56-amd64  with -common and kbuild; needs gcc-12 (Debian 12.2.0-14) 12.2.0
 unpack   linux-source-6.1              the sources of 12 drivers
-probe    netmap                        compile probes of the kernel's interfaces, once per kernel
+probe    netmap                        compile probes of the kernel's interfaces and of these drivers
 build    netmap                        netmap.ko
 inspect  netmap                        vermagic, depends, symbol versions
 baseline e1000                         the unpatched driver compiles
@@ -48,6 +48,21 @@ def test_what_was_built_before_is_reused(inputs: BuildInputs) -> None:
         "reuse    e1000                         built from the same inputs before",
     ]
     assert lines[:7] + lines[9:] == COLD.splitlines()[:7] + COLD.splitlines()[14:]
+
+
+def test_a_cached_netmap_that_was_not_probed_for_a_driver_is_probed_again(inputs: BuildInputs) -> None:
+    cached = frozenset({"netmap", "e1000"})
+    known, unknown = frozenset({"e1000", "e1000e"}), frozenset({"e1000"})
+    assert _render(inputs, Observed(cached, known)) == _render(inputs, Observed(cached))
+    lines = _render(inputs, Observed(cached, unknown)).splitlines()
+    again = "netmap's compile probes once more: the cached netmap.ko's did not look at e1000e"
+    assert lines[7:9] == [
+        "reuse    netmap                        built from the same inputs before",
+        f"probe    netmap                        {again}",
+    ]
+    # A module that is there already asks nothing.
+    all_cached = Observed(cached | {"e1000e"}, frozenset())
+    assert not [step for step in plan_build(inputs, all_cached).steps if step.stage is Stage.PROBE]
 
 
 def test_nothing_is_fetched_when_all_is_in_the_cache(inputs: BuildInputs) -> None:

@@ -89,3 +89,19 @@ def test_a_compiler_the_kernel_killed_is_no_failure_of_what_it_compiled(tmp_path
 def test_a_full_disk_is_no_failure_of_what_was_compiled() -> None:
     with pytest.raises(DiskFullError, match="No space left on device; nothing half-written"):
         process.run(["cp", "/proc/version", "/dev/full"])
+
+
+def test_a_write_that_was_cut_short_is_a_full_disk_too(tmp_path: Path) -> None:
+    """GNU tar's words where only the first part of a block found room: they do not say why."""
+    script = 'echo "tar: x.c: Wrote only 512 of 10240 bytes" >&2; exit 2'
+    with pytest.raises(DiskFullError, match="Wrote only 512 of 10240 bytes: No space left on device"):
+        process.run(["sh", "-c", script])
+
+
+def test_a_stream_that_ends_at_a_full_disk_says_so() -> None:
+    command = ["sh", "-c", "cat /proc/version; cat /proc/version > /dev/full"]
+    with (
+        pytest.raises(DiskFullError, match="No space left on device; nothing half-written"),
+        process.stream_output(command, environment=process.build_environment()) as stream,
+    ):
+        assert stream.read()
