@@ -11,6 +11,7 @@ fetching and unpacking.
                make -jN, in an empty folder. When make fails, it is run again without each driver of --leave-out.
     cold       driver-builds build --rebuild: also checks all hashes, compiles every driver unpatched first, inspects
                every module, writes the manifest
+    same set   the same without the drivers of --leave-out, where upstream was timed without them
     warm       driver-builds build into an empty folder with every module in the cache
     unchanged  the same once more
 """
@@ -109,9 +110,11 @@ def compare(arguments: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     build(arguments, scratch / "first", drivers)
     folders = find_sources(arguments.cache, scratch / "first", arguments.kernel, drivers)
     upstream = [time_upstream(folders, drivers, arguments.jobs)]
+    same_set = None
     if not upstream[0]["whole"] and arguments.leave_out:
         left = [name for name in drivers if name not in arguments.leave_out]
         upstream.append(time_upstream(folders, left, arguments.jobs))
+        same_set = asdict(build(arguments, scratch / "same-set", left, "--rebuild")) | {"tail": ""}
     cold = build(arguments, scratch / "cold", drivers, "--rebuild")
     warm = build(arguments, scratch / "warm", drivers)
     unchanged = build(arguments, scratch / "warm", drivers)
@@ -127,6 +130,7 @@ def compare(arguments: argparse.Namespace, scratch: Path) -> dict[str, Any]:
         "ours": {
             "built": modules,
             "cold": asdict(cold) | {"tail": ""},
+            "same_set": same_set,
             "warm": asdict(warm) | {"tail": ""},
             "unchanged": asdict(unchanged) | {"tail": ""},
         },
@@ -142,6 +146,8 @@ def render_line(document: dict[str, Any]) -> str:
         lines.append(
             f"upstream, {', '.join(run['drivers'])}: {run['wall_s']} s ({run['cpu_s']} s CPU), {outcome}"
         )
+    if same := ours["same_set"]:
+        lines.append(f"driver-builds, the same set: cold {same['wall_s']} s ({same['cpu_s']} s CPU)")
     lines.append(
         f"driver-builds, {', '.join(ours['built'])}: cold {ours['cold']['wall_s']} s ({ours['cold']['cpu_s']} s CPU), "
         f"warm {ours['warm']['wall_s']} s, unchanged {ours['unchanged']['wall_s']} s"

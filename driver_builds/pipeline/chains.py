@@ -2,13 +2,14 @@
 """Netmap's steps and every driver's are chains that run beside each other, as many as there are jobs.
 
 A driver is compiled unpatched and patched without netmap; only then it needs netmap's symbols. So no core waits
-for netmap's compile probes, which run one by one.
+for netmap's compile probes, which run one by one. The largest drivers begin first: whatever is last runs alone.
 """
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from types import MappingProxyType
 
 from driver_builds import process
 from driver_builds.errors import DriverBuildError
@@ -24,8 +25,17 @@ ApplySteps = Callable[[Sequence[Step], BuildContext, Report], None]
 _AFTER_NETMAP = frozenset({Stage.BUILD, Stage.INSPECT})
 
 
-def apply_chains(steps: Sequence[Step], build: BuildContext, report: Report, apply: ApplySteps) -> None:
-    """Carries out the steps of netmap and the drivers; raises the first error `apply` raises, all stopped."""
+def apply_chains(
+    steps: Sequence[Step],
+    build: BuildContext,
+    report: Report,
+    apply: ApplySteps,
+    sizes: Mapping[str, float] = MappingProxyType({}),
+) -> None:
+    """Carries out the steps of netmap and the drivers; raises the first error `apply` raises, all stopped.
+
+    `sizes` says in which order chains begin, the largest first.
+    """
     line = threading.Lock()
 
     def report_alone(step: Step, seconds: float, error: DriverBuildError | None) -> None:
@@ -33,7 +43,7 @@ def apply_chains(steps: Sequence[Step], build: BuildContext, report: Report, app
             report(step, seconds, error)
 
     with _jobserver(build) as server:
-        run = _Chains(build, server, report_alone, apply)
+        run = _Chains(build, sizes, server, report_alone, apply)
         first, second = split_chains(steps)
         with ThreadPoolExecutor(max_workers=build.jobs) as pool, run.stopped_on_error():
             run.finish(pool, first, second)
@@ -52,8 +62,16 @@ def split_chains(steps: Sequence[Step]) -> tuple[dict[str, list[Step]], dict[str
 class _Chains:
     """Runs chains in threads; after an error no step begins any more."""
 
-    def __init__(self, build: BuildContext, server: Jobserver, report: Report, apply: ApplySteps) -> None:
+    def __init__(
+        self,
+        build: BuildContext,
+        sizes: Mapping[str, float],
+        server: Jobserver,
+        report: Report,
+        apply: ApplySteps,
+    ) -> None:
         self._build = build
+        self._sizes = sizes
         self._server = server
         self._report = report
         self._apply = apply
@@ -74,7 +92,7 @@ class _Chains:
 
         A driver's second chain begins when its first one and netmap's have ended, whatever the other drivers do.
         """
-        subjects = {pool.submit(self.chain, chain): subject for subject, chain in first.items()}
+        subjects = {pool.submit(self.chain, first[name]): name for name in self._sort(first)}
         unfinished, waiting = set(first), dict(second)
         while subjects:
             self._futures = list(subjects)
@@ -82,7 +100,10 @@ class _Chains:
                 future.result()
                 unfinished.discard(subjects.pop(future))
             ready = [] if NETMAP in unfinished else [name for name in waiting if name not in unfinished]
-            subjects |= {pool.submit(self.chain, waiting.pop(name)): name for name in ready}
+            subjects |= {pool.submit(self.chain, waiting.pop(name)): name for name in self._sort(ready)}
+
+    def _sort(self, subjects: Iterable[str]) -> list[str]:
+        return sorted(subjects, key=lambda subject: -self._sizes.get(subject, 0))
 
     @contextlib.contextmanager
     def stopped_on_error(self) -> Iterator[None]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Carries a plan out step by step: who failed, at which stage, and what is built all the same."""
 
+import math
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -53,8 +54,19 @@ def apply_plan(plan: BuildPlan, build: BuildContext, report: Report) -> None:
     shared = [step for step in plan.steps if step.subject not in modules]
     last = [step for step in shared if step.stage is Stage.WRITE]
     _apply_steps([step for step in shared if step not in last], build, report)
-    apply_chains([step for step in plan.steps if step.subject in modules], build, report, _apply_steps)
+    chained = [step for step in plan.steps if step.subject in modules]
+    apply_chains(chained, build, report, _apply_steps, _measure(build))
     _apply_steps(last, build, report)
+
+
+def _measure(build: BuildContext) -> dict[str, float]:
+    """Bytes of C of each driver that will be compiled; netmap before all, since all need it."""
+    sizes = {NETMAP: math.inf}
+    for driver in build.inputs.drivers if build.sources else ():
+        source = build.ready_sources / driver.source
+        files = [path for path in (source, *source.rglob("*.c")) if path.is_file()]
+        sizes[driver.name] = sum(path.stat().st_size for path in files)
+    return sizes
 
 
 def _apply_steps(steps: Sequence[Step], build: BuildContext, report: Report) -> None:
