@@ -36,7 +36,13 @@ SOURCES = {
 @pytest.mark.parametrize("family", sorted(SOURCES))
 def test_nobody_else_reads_what_is_found_of_a_driver(netmap_tree: NetmapTree, family: str) -> None:
     configure = (netmap_tree.path / "LINUX/configure").read_text()
-    blocks = re.findall(rf"(?ms)^  if drv enabled {re.escape(family)}; then$(.*?)^  fi$", configure)
+    # A driver's questions stand from its own line to the next driver's, the last one's to the end of the function.
+    parts = re.split(r"(?m)^  if drv enabled (\S+); then$", configure)
+    blocks = [
+        block.split("\n}\n")[0]
+        for name, block in zip(parts[1::2], parts[2::2], strict=True)
+        if name == family
+    ]
     assert blocks
     macros = re.compile("|".join(rf"NETMAP_LINUX_(?:HAVE_)?{name}\b" for name in read_macros(blocks)))
     readers = {
