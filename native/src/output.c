@@ -22,8 +22,27 @@ static void rewrite_all(uint8_t *bytes, const struct fp_frame *frame, const stru
     fp_rewrite_apply(bytes, &layout, rewrite);
 }
 
+enum { LINE_BYTES = 64, MOST_FETCHED_BYTES = 2048 };
+
+/*
+ * The lines the next copy to this output will write, most likely as many as this one: else each copy begins by waiting
+ * for them (1 to 4 at 1,404 bytes: 1.40 times the time of memcpy alone without this, 0.97 with it). Longer frames are
+ * found by the processor itself.
+ */
+static inline void fetch_next(const struct fp_cursor *cursor, uint32_t length) {
+    uint32_t next = cursor->at + 1 == cursor->slots_count ? 0 : cursor->at + 1;
+    uint32_t buffer = fp_word_buffer(fp_slot_load(&cursor->slots[next]));
+    if (length <= MOST_FETCHED_BYTES && buffer - cursor->first_buffer < cursor->buffer_span) {
+        const uint8_t *to = fp_ring_buffer(cursor->ring, buffer);
+        for (uint32_t line = 0; line < length; line += LINE_BYTES) {
+            __builtin_prefetch(to + line, 1);
+        }
+    }
+}
+
 static void send_by_copy(const struct taken *taken, const struct fp_frame *frame) {
     struct fp_cursor *cursor = taken->cursor;
+    fetch_next(cursor, fp_frame_length(frame));
     struct netmap_slot *slot = &cursor->slots[cursor->at];
     uint8_t *to = fp_ring_buffer(cursor->ring, fp_word_buffer(taken->place.word));
     int growth = fp_vlan_growth(taken->rewrite);
