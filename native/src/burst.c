@@ -101,6 +101,7 @@ static void cursor_close(struct fp_cursor *cursor) {
     counters->tx_too_long_frames += cursor->too_long_frames;
     cursor->egress->counters_changed = true;
     cursor->run = 0; /* the next burst opens it anew */
+    cursor->swap_bytes = 0;
 }
 
 void fp_burst_close(struct fp_burst *burst) {

@@ -131,9 +131,16 @@ static inline bool fp_entry_equals(const struct fp_table_entry *entry, bool wide
     return differs == 0;
 }
 
-static inline const struct fp_table_entry *fp_table_entry_of(const struct fp_table_flat *table,
-                                                             struct fp_table_bucket bucket) {
-    return &table->entries[(bucket.route - 1U) & (FP_MAX_ROUTES - 1)];
+/* The entry a bucket names with index + 1. */
+static inline const struct fp_table_entry *fp_table_entry_of(const struct fp_table_flat *table, uint16_t route) {
+    return &table->entries[(route - 1U) & (FP_MAX_ROUTES - 1)];
+}
+
+/* A bucket in one word: tag, route and counter from the lowest bits on. */
+static inline uint64_t fp_bucket_word(const struct fp_table_bucket *bucket) {
+    uint64_t word;
+    memcpy(&word, bucket, sizeof word);
+    return word;
 }
 
 /* Bounded whatever the memory holds: `mask` and route indices are clipped to the arrays. */
@@ -148,7 +155,7 @@ static inline const struct fp_table_entry *fp_shape_find(const struct fp_table_f
             return NULL;
         }
         if (bucket.tag == tag) {
-            const struct fp_table_entry *entry = fp_table_entry_of(table, bucket);
+            const struct fp_table_entry *entry = fp_table_entry_of(table, bucket.route);
             if (entry->shape == shape && fp_entry_equals(entry, wide, key)) {
                 return entry;
             }
