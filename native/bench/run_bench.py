@@ -34,9 +34,9 @@ Nanoseconds a frame on one core, the best of many laps, without any device: {mac
 
 * **ns** is the true loop over memory ports, counters and table included; **floor** is a loop that only swaps slots and
   reads the first line of each frame, or, with several outputs, copies frames with `memcpy` to all but the last.
-* **frames in** says where frames lie when the loop meets them: in *memory*, where a NIC without DDIO leaves them; in the
-  *last cache* (DDIO: rings of 4,096 slots); in the *second cache* (rings of 512 slots).
-* `exact-N` looks up one of N routes, each frame another; `rename` also writes MAC addresses, IP addresses, UDP ports and
+* **frames in** says where frames lie when the loop meets them: in *memory*, where a NIC without DDIO leaves them; in
+  the *last cache* (DDIO: rings of 4,096 slots); in the *second cache* (rings of 512 slots).
+* `exact-N` looks up one of N routes, each frame another; `rename` also writes MAC addresses, IP addresses, UDP ports,
   checksums; `rewrite-all` DSCP, TTL, payload type and SSRC too; `replicate-N` has N outputs.
 * A cross-connect reads no frame, the floor does: with frames in memory it is below it.
 
