@@ -119,3 +119,15 @@ void fp_burst_close(struct fp_burst *burst) {
     counters->bursts++;
     burst->ingress->counters_changed = true;
 }
+
+void fp_worker_publish(struct fp_worker *worker) {
+    for (uint32_t i = 0; i < worker->port_count; i++) {
+        struct fp_worker_port *port = &worker->ports[i];
+        if (port->counters_changed) {
+            uint64_t words[FP_PORT_WORDS];
+            memcpy(words, &port->counters, sizeof words);
+            fp_seq_store(&worker->segment->ports[i].sequence, worker->segment->ports[i].words, words, FP_PORT_WORDS);
+            port->counters_changed = false;
+        }
+    }
+}

@@ -130,7 +130,8 @@ static __attribute__((noinline)) void stage_fetch(const struct fp_burst *burst, 
 
 /*
  * A frame whose route is known. Usual is one output that gets the buffer itself, as it came or with the quick rewrite,
- * done here; whatever else a route asks for has a flag, and leads by `cursor` NULL to fp_burst_output.
+ * done here; whatever else a route asks for has a flag of its own (FP_ENTRY_*), which leads by `cursor` NULL to
+ * send_otherwise.
  */
 static inline __attribute__((always_inline)) void match(struct fp_burst *burst, struct item *item,
                                                         const struct fp_table_entry *entry) {
@@ -199,15 +200,20 @@ static __attribute__((noinline)) void match_shapes(struct fp_burst *burst, struc
     }
 }
 
+/* The one place for what a route asks for beyond the usual: the frame is as it came, and counted for its route. */
+static void send_otherwise(struct fp_burst *burst, const struct item *item) {
+    if (item->entry != NULL) { /* else it was refused */
+        fp_burst_output(burst, &item->frame, item->entry);
+    }
+}
+
 /* Frames to transmit slots, in the order they came. */
 static __attribute__((noinline)) void stage_send(struct fp_burst *burst, const struct item *items, uint32_t count) {
     for (const struct item *item = items; item < items + count; item++) {
         struct fp_cursor *cursor = item->cursor;
         struct fp_place place;
         if (__builtin_expect(cursor == NULL, 0)) {
-            if (item->entry != NULL) {
-                fp_burst_output(burst, &item->frame, item->entry);
-            }
+            send_otherwise(burst, item);
             continue;
         }
         if (__builtin_expect(cursor->run == 0, 0)) {
@@ -228,6 +234,7 @@ static void forward_batch(struct fp_burst *burst, struct item *items, uint32_t c
     const struct fp_table_flat *table = burst->worker->table;
     if (table->shape_count != 1) {
         count = parse_shapes(burst, items, count);
+        stage_fetch(burst, items, count);
         match_shapes(burst, items, count);
     } else if (table->wide != 0) {
         count = parse_wide(burst, items, count);
@@ -258,19 +265,18 @@ static void fetch_frames(const struct fp_ring *ring, uint32_t at, uint32_t count
 static void forward_routed(struct fp_burst *burst, uint32_t at, uint32_t count, uint32_t waiting) {
     const struct fp_ring *ring = burst->ring;
     struct item batches[2][FP_BATCH_FRAMES];
-    uint32_t taken = count < FP_BATCH_FRAMES ? count : FP_BATCH_FRAMES;
-    uint32_t frames = stage_take(burst, batches[0], at, taken);
-    for (unsigned now = 0; frames > 0 || taken < count; now ^= 1) {
-        uint32_t more = count - taken < FP_BATCH_FRAMES ? count - taken : FP_BATCH_FRAMES;
+    uint32_t left = count;
+    uint32_t frames = 0;
+    for (unsigned now = 0; left > 0 || frames > 0; now ^= 1) {
+        uint32_t slots = left < FP_BATCH_FRAMES ? left : FP_BATCH_FRAMES;
         uint32_t next = 0;
-        if (more > 0) {
-            next = stage_take(burst, batches[now ^ 1], fp_ring_skip(ring, at, taken), more);
+        if (slots > 0) {
+            next = stage_take(burst, batches[now ^ 1], at, slots);
+            at = fp_ring_skip(ring, at, slots);
+            left -= slots;
         } else {
-            more = waiting - count < FP_BATCH_FRAMES ? waiting - count : FP_BATCH_FRAMES;
-            fetch_frames(ring, fp_ring_skip(ring, at, count), more);
-            more = 0;
+            fetch_frames(ring, at, waiting - count < FP_BATCH_FRAMES ? waiting - count : FP_BATCH_FRAMES);
         }
-        taken += more;
         forward_batch(burst, batches[now], frames);
         frames = next;
     }
@@ -298,16 +304,4 @@ uint32_t fp_worker_forward(struct fp_worker *worker, uint32_t ingress, uint32_t 
     fp_burst_close(burst);
     fp_worker_publish(worker);
     return count;
-}
-
-void fp_worker_publish(struct fp_worker *worker) {
-    for (uint32_t i = 0; i < worker->port_count; i++) {
-        struct fp_worker_port *port = &worker->ports[i];
-        if (port->counters_changed) {
-            uint64_t words[FP_PORT_WORDS];
-            memcpy(words, &port->counters, sizeof words);
-            fp_seq_store(&worker->segment->ports[i].sequence, worker->segment->ports[i].words, words, FP_PORT_WORDS);
-            port->counters_changed = false;
-        }
-    }
 }
