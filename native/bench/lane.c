@@ -75,7 +75,8 @@ void lane_open(struct lane *lane, const struct lane_case *wanted, enum lane_memo
     memset(lane, 0, sizeof *lane);
     lane->wanted = *wanted;
     lane->memory = memory;
-    rig_open_sized(&lane->rig, wanted->outputs + 1, LANE_SLOTS, 0, FP_WAIT_BUSY, buffer_bytes);
+    rig_open_sized(&lane->rig, wanted->outputs + 1, memory == LANE_NEAR ? LANE_NEAR_SLOTS : LANE_SLOTS, 0, FP_WAIT_BUSY,
+                   buffer_bytes);
     ops = *lane->rig.ports[0]->ops;
     ops.rx_sync = null_rx_sync;
     ops.tx_sync = null_tx_sync;
