@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
-from appliance.config.schema import Config, Route
+from appliance.config.schema import Config
 from appliance.config.worker_spec import PortSpec, WorkerSpec, build_worker_spec
 
 
@@ -123,20 +123,29 @@ def _render(value: object) -> str:
 
 
 def _plan_routes(active: Config | None, staged: Config) -> Iterator[Action]:
-    before = {route.name: route for route in active.routes} if active is not None else {}
-    after = {route.name: route for route in staged.routes}
-    for name in before:
+    before = {} if active is None else describe_flows(active)
+    after = describe_flows(staged)
+    for name, (_, text) in before.items():
         if name not in after:
-            yield Action(kind=ActionKind.REMOVE_ROUTE, subject=name, reason=render_route(before[name]))
-    for name, route in after.items():
-        if name in before and before[name] != route:
-            reason = f"{render_route(before[name])} becomes {render_route(route)}"
+            yield Action(kind=ActionKind.REMOVE_ROUTE, subject=name, reason=text)
+    for name, (flow, text) in after.items():
+        if name in before and before[name][0] != flow:
+            reason = f"{before[name][1]} becomes {text}"
             yield Action(kind=ActionKind.CHANGE_ROUTE, subject=name, reason=reason)
-    for name, route in after.items():
+    for name, (_, text) in after.items():
         if name not in before:
-            yield Action(kind=ActionKind.ADD_ROUTE, subject=name, reason=render_route(route))
+            yield Action(kind=ActionKind.ADD_ROUTE, subject=name, reason=text)
 
 
-def render_route(route: Route) -> str:
-    """`red-in vlan 100 239.1.2.1:6000 → red-out, blue-out`."""
-    return f"{route.match} → {', '.join(route.outputs)}"
+def describe_flows(config: Config) -> dict[str, tuple[object, str]]:
+    """Name → what it means, and how it is told, of all that moves frames: routes, cross-connects, defaults."""
+    flows: dict[str, tuple[object, str]] = {pair.name: (pair, str(pair)) for pair in config.cross_connects}
+    flows |= {route.name: (route, str(route)) for route in config.routes}
+    for port in config.ports:
+        if isinstance(port.default, list):
+            fate = ", ".join(str(output) for output in port.default)
+            flows[f"{port.name} default"] = (port.default, f"{port.name} everything else → {fate}")
+        elif port.default is not None and port.default != "drop":
+            text = f"{port.name} everything else → route {port.default}"
+            flows[f"{port.name} default"] = (port.default, text)
+    return flows

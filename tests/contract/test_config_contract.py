@@ -18,6 +18,12 @@ ROOT = Path(__file__).parents[2]
 HEADER = (ROOT / "native/include/fastpath.h").read_text()
 
 
+SECTIONS = (
+    Config, schema.Worker, schema.Port, schema.XdpOptions, schema.CrossConnect, schema.Route, schema.Match,
+    schema.Output, schema.VlanChange,
+)  # fmt: skip
+
+
 def read_limit(name: str) -> int:
     found = re.search(rf"#define {name} (\d+)", HEADER)
     assert found is not None, f"{name} is not in fastpath.h"
@@ -30,6 +36,8 @@ def read_limit(name: str) -> int:
         (schema.MAX_OUTPUTS, "FP_MAX_OUTPUTS"),
         (schema.MAX_PORTS_PER_WORKER, "FP_MAX_PORTS"),
         (schema.MAX_ROUTES_PER_WORKER, "FP_MAX_ROUTES"),
+        (schema.MAX_SHAPES_PER_WORKER, "FP_MAX_SHAPES"),
+        (schema.MAX_REWRITES_PER_WORKER, "FP_MAX_REWRITES"),
         (device.NAME_BYTES, "FP_NAME_BYTES"),
         (schema.MIN_RING_SLOTS, "FP_BURST_FRAMES"),
     ],
@@ -74,7 +82,7 @@ def test_the_example_of_the_architecture_page_is_accepted() -> None:
     config = parse_config(read_yaml_example(ROOT / "ARCHITECTURE.md"), "ARCHITECTURE.md").config
     shown: set[str] = set()
     text = read_yaml_example(ROOT / "ARCHITECTURE.md")
-    for section in (Config, schema.Worker, schema.Port, schema.XdpOptions, schema.Route, schema.Match):
+    for section in SECTIONS:
         shown |= {info.alias or name for name, info in section.model_fields.items()}
     missing = {name for name in shown if f"{name}:" not in text}
     assert missing == set(), "the example shows every field"
