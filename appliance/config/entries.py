@@ -135,8 +135,9 @@ def _list_entries(config: Config, names: PortNames) -> Iterator[Entry]:
                 yield build_entry(names, route, port, route.match, ("routes", index))
     for index, pair in enumerate(config.cross_connects):
         for one, other in (pair.ports, pair.ports[::-1]):
-            location: Location = ("cross_connects", index)
-            yield Entry(f"{pair.name} {one} to {other}", one, None, (Output(port=other),), False, location)
+            outputs = (Output(port=other),)
+            name, to_host = f"{pair.name} {one} to {other}", _are_hosts(names, outputs)
+            yield Entry(name, one, None, outputs, to_host, ("cross_connects", index))
     routes = {route.name: route for route in config.routes}
     for index, owner in enumerate(config.ports):
         here: Location = ("ports", index, "default")
