@@ -181,12 +181,20 @@ def _parse_destination_mac(value: object) -> bytes | str:
         raise ValueError(f"{error}, from-group or keep") from None
 
 
+def _parse_whole_or_word(value: object, highest: int, words: tuple[str, ...]) -> int | str:
+    if not isinstance(value, str) or value.isdecimal():
+        return _parse_whole(value, highest)
+    if value not in words:
+        raise ValueError(f"{value!r} is not known; use 0 to {highest}, {' or '.join(words)}")
+    return value
+
+
 def _parse_tag(value: object) -> int | str:
-    return value if isinstance(value, str) and value in TAG_WORDS else _parse_whole(value, MAX_VLAN)
+    return _parse_whole_or_word(value, MAX_VLAN, TAG_WORDS)
 
 
 def _parse_payload_type(value: object) -> int | str:
-    return "not_rtp" if value == "not_rtp" else _parse_whole(value, MAX_PAYLOAD_TYPE)
+    return _parse_whole_or_word(value, MAX_PAYLOAD_TYPE, ("not_rtp",))
 
 
 def _parse_ssrc(value: object) -> int:

@@ -114,7 +114,8 @@ def _render_pattern(value: Any, context: Mapping[str, Any]) -> str:
 
 
 def _render_literal(value: Any, context: Mapping[str, Any]) -> str:
-    return f"{render_seen(value)} is not known; use {str(context.get('expected', '')).replace(chr(39), '')}"
+    expected = str(context.get("expected", "")).replace("'", "").replace("True", "true")
+    return f"{render_seen(value)} is not known; use {expected}"
 
 
 _Render = Callable[[Any, Mapping[str, Any]], str]

@@ -40,13 +40,15 @@ class VlanChange(Section):
         if value == "pop":
             return {"pop": True}
         if not isinstance(value, dict | VlanChange):
-            raise ValueError("write `pop`, `{push: 100}` or `{set: 100}`")
+            raise ValueError(
+                f"{value!r} does not say what to do; write `pop`, `{{push: 100}}` or `{{set: 100}}`"
+            )
         return value
 
     @model_validator(mode="after")
     def _check_one(self) -> "VlanChange":
         if len([value for value in (self.push, self.pop, self.set) if value is not None]) != 1:
-            raise ValueError("give exactly one of push, pop and set")
+            raise ValueError("a tag changes once; give exactly one of push, pop and set")
         return self
 
     def __str__(self) -> str:
@@ -89,7 +91,7 @@ class Output(Section):
         if isinstance(value, str):
             return {"port": value}
         if not isinstance(value, dict | Output):
-            raise ValueError("write the name of a port, or a mapping with `port:`")
+            raise ValueError(f"{value!r} is no output; write the name of a port, or a mapping with `port:`")
         return value
 
     @property
