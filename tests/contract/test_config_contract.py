@@ -8,6 +8,7 @@ from typing import get_args
 import pytest
 
 from appliance.config import device, schema
+from appliance.config.entries import resolve_tables
 from appliance.config.load import parse_config
 from appliance.config.schema import Config
 from appliance.fastpath import names
@@ -89,3 +90,17 @@ def test_the_example_of_the_architecture_page_is_accepted() -> None:
     assert config.workers[0].cpu == 1
     for mode in get_args(schema.WaitMode):
         assert mode in text
+
+
+GUIDE = (ROOT / "docs/operations/routes.md").read_text()
+
+
+@pytest.mark.parametrize("example", re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL))
+def test_the_examples_of_the_guide_are_accepted(example: str) -> None:
+    config = parse_config(example, "routes.md").config
+    assert resolve_tables(config).entries["main"]
+
+
+def test_the_guide_shows_what_routes_can_do() -> None:
+    shown = {field for section in SECTIONS[4:] for field in section.model_fields} - {"udp_source"}
+    assert {field for field in shown if f"{field}:" not in GUIDE and f"`{field}" not in GUIDE} == {"pop"}

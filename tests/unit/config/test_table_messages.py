@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What whole configurations are refused for, word for word: defaults, cross-connects, routes that get no frame, limits."""
+"""What whole configurations are refused for: defaults, cross-connects, routes that get no frame, limits."""
 
 import pytest
 
@@ -78,14 +78,16 @@ ports:
             "[{port: b, destination_mac: from-group}]",
             "",
             [
-                "c.yaml:4: ports[0].default[0].destination_mac: from-group: there is no group; give one here or in the match"
+                "c.yaml:4: ports[0].default[0].destination_mac: from-group: there is no group; "
+                "give one here or in the match"
             ],
         ),
         (
             "[b]",
             "cross_connects: [{name: x, ports: [b, a]}]",
             [
-                "c.yaml:8: cross_connects[0].ports[1]: line 4 says what a does with frames that no route takes; keep one"
+                "c.yaml:8: cross_connects[0].ports[1]: line 4 says what a does with frames that no route takes; "
+                "keep one"
             ],
         ),
         (
