@@ -42,9 +42,12 @@ class Tables:
     entries: dict[str, list[Entry]]
     conflicts: list[tuple[Entry, Entry]] = field(default_factory=list)
 
-    def list_names(self, worker: str) -> list[str]:
-        """What has counters in this worker, each name once, in the order of the file."""
-        return list(dict.fromkeys(entry.name for entry in self.entries[worker]))
+    def list_fates(self, worker: str) -> dict[str, str]:
+        """What has counters in this worker, in the order of the file → where its frames go, for a person."""
+        ports: dict[str, dict[str, None]] = {}
+        for entry in self.entries[worker]:
+            ports.setdefault(entry.name, {}).update(dict.fromkeys(output.port for output in entry.outputs))
+        return {name: ", ".join(names) or "drop" for name, names in ports.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,8 +153,8 @@ class Supervisor:
             if not _is_stale(worker, generation, loaded.digest):
                 counters[name] = dict(previous.get(name, {}))
                 continue
-            flows = resolved.list_names(name)
-            counters[name] = assign_counters(previous.get(name, {}), flows, _read_base(worker))
+            fates = resolved.list_fates(name)
+            counters[name] = assign_counters(previous.get(name, {}), fates, _read_base(worker))
             indices = read_port_indices(worker.state)
             tables.append((worker, build_table(name, resolved.entries[name], indices, counters[name])))
         for worker, table in tables:

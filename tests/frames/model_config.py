@@ -6,7 +6,7 @@ Written from the configuration page (docs/operations/routes.md), not from applia
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Any
 
@@ -92,9 +92,15 @@ class ConfiguredWorker(ModelWorker):
         if understood.refusal == "short":
             return None
         port = self.config["ports"][index]["name"]
+        # Where two compare the same, one gives way on this port altogether: also for frames that the other, which
+        # rewrites UDP, cannot take.
+        candidates: dict[Match, tuple[tuple[Any, ...], Route]] = {}
+        for rank, route in self.list_candidates(port):
+            same = replace(route.match, priority=0)
+            candidates[same] = max(candidates.get(same, (rank, route)), (rank, route), key=lambda one: one[0])
         fitting = [
             (rank, route)
-            for rank, route in self.list_candidates(port)
+            for rank, route in candidates.values()
             if fits(route.match, understood)
             and all(level_of(output.rewrite or Rewrite()) <= understood.level for output in route.outputs)
         ]

@@ -41,7 +41,7 @@ def main() -> None:
     files = sorted(Path(sys.argv[2]).glob("*.yaml"))
     configurations = [load_config(path) for path in files]
     print(json.dumps({"load_s": (time.monotonic() - began_s) / len(files)}), flush=True)
-    names = resolve_tables(configurations[0].config).list_names(WORKER)
+    names = resolve_tables(configurations[0].config).list_fates(WORKER)
     counters = assign_counters({}, names, read_nothing)
     with StateSegment.open(Path(sys.argv[1])) as state:
         while not select.select([sys.stdin], [], [], 0)[0]:

@@ -218,7 +218,7 @@ def test_configured_routes(tmpfs: Path, data: st.DataObject) -> None:
         loaded = drop_refused(config)
         event(f"{len(config['routes'])} routes kept")
         tables = resolve_tables(loaded.config)
-        counters = assign_counters({}, tables.list_names("main"), read_nothing)
+        counters = assign_counters({}, tables.list_fates("main"), read_nothing)
         indices = {name: index for index, name in enumerate(DEVICES)}
         routes = [build_route(entry, indices, counters[entry.name].index) for entry in tables.entries["main"]]
         rig.publish(routes)

@@ -209,9 +209,9 @@ def test_a_frame_at_a_wrong_output_is_seen(tmpfs: Path, program: ctypes.CDLL) ->
         for number, wrong in ((1, False), (0, True)):
             generation = rig.state.read_worker().generation + 1
             loaded = parse_config(render_configuration(number), "c.yaml")
-            entries = resolve_tables(loaded.config).entries["main"]
-            counters = assign_counters({}, [entry.name for entry in entries], read_nothing)
-            with build_table("main", entries, read_port_indices(rig.state), counters) as table:
+            tables = resolve_tables(loaded.config)
+            counters = assign_counters({}, tables.list_fates("main"), read_nothing)
+            with build_table("main", tables.entries["main"], read_port_indices(rig.state), counters) as table:
                 rig.state.publish(table, generation, bytes.fromhex(loaded.digest))
             rig.worker.turn()
             load = Stage(rig, program, build_template(), seen).run(0, loop_ns=WINDOW_NS)
