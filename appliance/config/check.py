@@ -190,10 +190,10 @@ def _check_conflicts(tables: Tables, config: Config, find_line: FindLine) -> Ite
                 f"{loser.match} is matched by route {what} already; join their outputs in one route",
             )
         else:
+            how = f"with priority {winner.rank[0]}" if winner.rank[0] > loser.rank[0] else "at ports it names"
             yield Problem(
                 location,
-                f"{loser.match} gets no frame: route {what} takes the same ones with priority "
-                f"{winner.rank[0]}; remove one of the two",
+                f"{loser.match} gets no frame: route {what} takes the same ones {how}; remove one of the two",
             )
 
 

@@ -116,6 +116,7 @@ def resolve_tables(config: Config) -> Tables:
     names = index_ports(config)
     tables = Tables({worker.name: [] for worker in config.workers})
     taken: dict[tuple[object, ...], Entry] = {}
+    given_way: list[tuple[Entry, Entry]] = []
     for entry in _list_entries(config, names):
         key = _build_key(entry)
         other = taken.setdefault(key, entry)
@@ -125,8 +126,13 @@ def resolve_tables(config: Config) -> Tables:
         taken[key] = winner
         if loser.rank[1] or loser.rank == winner.rank or loser.match is None:
             tables.conflicts.append((loser, winner))
+        else:
+            given_way.append((loser, winner))
     for entry in taken.values():
         tables.entries[names.workers[entry.port]].append(entry)
+    # A route for all ports may give way at some of them, not at all.
+    left = {entry.location for entry in taken.values()} if given_way else set()
+    tables.conflicts += [pair for pair in given_way if pair[0].location not in left]
     return tables
 
 

@@ -165,6 +165,14 @@ def test_routes_of_which_one_would_get_no_frame(routes: list[str], wanted: list[
     assert read_problems(list_routes(*routes)) == wanted
 
 
+def test_a_route_for_all_ports_that_gives_way_at_each() -> None:
+    routes = ["match: {udp_port: 5}, outputs: [b]", "match: {port: [a, d, n, h], udp_port: 5}, drop: true"]
+    assert read_problems(list_routes(*routes)) == [
+        "c.yaml:9: routes[0].match: every port *:5 gets no frame: route r1 (line 10) takes the same ones "
+        "at ports it names; remove one of the two"
+    ]
+
+
 def test_a_route_that_names_its_port_wins() -> None:
     routes = ["match: {udp_port: 5}, drop: true", "match: {port: a, udp_port: 5}, outputs: [b]"]
     assert len(parse_config(list_routes(*routes), "c.yaml").config.routes) == 2
