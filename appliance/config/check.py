@@ -48,7 +48,7 @@ def find_problems(config: Config, find_line: FindLine) -> list[Problem]:
     if problems:
         return problems
     tables = resolve_tables(config)
-    return [*_check_conflicts(tables, config, find_line), *_check_capacity(tables, config)]
+    return [*_check_conflicts(tables, find_line), *_check_capacity(tables, config)]
 
 
 def _check_names(config: Config, find_line: FindLine) -> Iterator[Problem]:
@@ -171,7 +171,7 @@ def _check_defaults(config: Config, names: PortNames) -> Iterator[Problem]:
                 yield Problem(here, f"route {route.name}{where}: {problem.text}")
 
 
-def _check_conflicts(tables: Tables, config: Config, find_line: FindLine) -> Iterator[Problem]:
+def _check_conflicts(tables: Tables, find_line: FindLine) -> Iterator[Problem]:
     told: set[Location] = set()
     for loser, winner in tables.conflicts:
         location = (*loser.location, "match") if loser.location[0] == "routes" else loser.location

@@ -23,11 +23,9 @@ def check_routes(config: Config, names: PortNames) -> Iterator[Problem]:
             yield from _check_match(route.match, names, (*here, "match"))
         elif route.name not in used:
             yield Problem(here, f"no match, and no port has `default: {route.name}`; give it a `match:`")
-        ingress = route.match.port if route.match is not None and route.match.port is not None else ()
-        if route.match is not None and names.worker_of(route) is None and not ingress and not route.outputs:
-            yield Problem(
-                (*here, "match"), "missing port; there are several workers, name ports of one of them"
-            )
+        ingress = route.match.port or () if route.match is not None else ()
+        if route.match is not None and not ingress:
+            yield from _check_every_port(names, route, (*here, "match"))
         if route.to_host:
             yield from _check_host(names, route, ingress, here)
         yield from check_outputs(names, route.outputs or (), route.match, ingress, (*here, "outputs"))
@@ -84,6 +82,16 @@ def _check_match_ports(match: Match, names: PortNames, here: Location) -> Iterat
                 f"{name} belongs to worker {names.workers[name]}, {ports[0]} to worker "
                 f"{names.workers[ports[0]]}; write a route for each worker",
             )
+
+
+def _check_every_port(names: PortNames, route: Route, here: Location) -> Iterator[Problem]:
+    worker = names.worker_of(route)
+    if worker is None and not route.outputs:
+        yield Problem(here, "missing port; there are several workers, name ports of one of them")
+    elif worker is not None and route.outputs and not names.ingress_of(route, worker):
+        yield Problem(
+            here, f"every port of worker {worker} is an output, none is left to receive; name `port:`"
+        )
 
 
 def _check_host(names: PortNames, route: Route, ingress: Sequence[str], here: Location) -> Iterator[Problem]:

@@ -173,6 +173,12 @@ def test_a_route_for_all_ports_that_gives_way_at_each() -> None:
     ]
 
 
+def test_a_route_for_all_ports_that_leaves_none() -> None:
+    assert read_problems(list_routes("match: {udp_port: 5}, outputs: [a, b, d, n, h]")) == [
+        "c.yaml:9: routes[0].match: every port of worker main is an output, none is left to receive; name `port:`"
+    ]
+
+
 def test_a_route_that_names_its_port_wins() -> None:
     routes = ["match: {udp_port: 5}, drop: true", "match: {port: a, udp_port: 5}, outputs: [b]"]
     assert len(parse_config(list_routes(*routes), "c.yaml").config.routes) == 2
