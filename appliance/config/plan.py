@@ -5,11 +5,12 @@ Pure. `appliance.daemon` carries the actions out in this order.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
-from appliance.config.schema import Config
+from appliance.config.schema import Config, CrossConnect, Output, Route
 from appliance.config.worker_spec import PortSpec, WorkerSpec, build_worker_spec
 
 
@@ -123,29 +124,38 @@ def _render(value: object) -> str:
 
 
 def _plan_routes(active: Config | None, staged: Config) -> Iterator[Action]:
-    before = {} if active is None else describe_flows(active)
-    after = describe_flows(staged)
-    for name, (_, text) in before.items():
+    before = {} if active is None else list_flows(active)
+    after = list_flows(staged)
+    for name, flow in before.items():
         if name not in after:
-            yield Action(kind=ActionKind.REMOVE_ROUTE, subject=name, reason=text)
-    for name, (flow, text) in after.items():
-        if name in before and before[name][0] != flow:
-            reason = f"{before[name][1]} becomes {text}"
+            yield Action(kind=ActionKind.REMOVE_ROUTE, subject=name, reason=str(flow))
+    for name, flow in after.items():
+        if name in before and before[name] != flow:
+            reason = f"{before[name]} becomes {flow}"
             yield Action(kind=ActionKind.CHANGE_ROUTE, subject=name, reason=reason)
-    for name, (_, text) in after.items():
+    for name, flow in after.items():
         if name not in before:
-            yield Action(kind=ActionKind.ADD_ROUTE, subject=name, reason=text)
+            yield Action(kind=ActionKind.ADD_ROUTE, subject=name, reason=str(flow))
 
 
-def describe_flows(config: Config) -> dict[str, tuple[object, str]]:
-    """Name → what it means, and how it is told, of all that moves frames: routes, cross-connects, defaults."""
-    flows: dict[str, tuple[object, str]] = {pair.name: (pair, str(pair)) for pair in config.cross_connects}
-    flows |= {route.name: (route, str(route)) for route in config.routes}
+@dataclass(frozen=True, slots=True)
+class DefaultFlow:
+    """What a port's `default:` does."""
+
+    port: str
+    default: str | list[Output]
+
+    def __str__(self) -> str:
+        if isinstance(self.default, str):
+            return f"{self.port} everything else → route {self.default}"
+        return f"{self.port} everything else → {', '.join(str(output) for output in self.default)}"
+
+
+def list_flows(config: Config) -> dict[str, Route | CrossConnect | DefaultFlow]:
+    """Name → what it is, of all that moves frames; told by `str`, which is dear for 10,000 of them."""
+    flows: dict[str, Route | CrossConnect | DefaultFlow] = {pair.name: pair for pair in config.cross_connects}
+    flows |= {route.name: route for route in config.routes}
     for port in config.ports:
-        if isinstance(port.default, list):
-            fate = ", ".join(str(output) for output in port.default)
-            flows[f"{port.name} default"] = (port.default, f"{port.name} everything else → {fate}")
-        elif port.default is not None and port.default != "drop":
-            text = f"{port.name} everything else → route {port.default}"
-            flows[f"{port.name} default"] = (port.default, text)
+        if port.default is not None and port.default != "drop":
+            flows[f"{port.name} default"] = DefaultFlow(port.name, port.default)
     return flows
