@@ -152,19 +152,24 @@ class Stage:
 
 
 @contextmanager
-def replacing(rig: Rig, folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process replaces the routes until the end of the block."""
+def replacing(rig: Rig, folder: Path) -> Iterator[list[dict[str, float]]]:
+    """Another process replaces the routes until the end of the block; then the list is what it printed."""
     for number in range(OUTPUTS):
         (folder / f"{number}.yaml").write_text(render_configuration(number))
     command = [sys.executable, "-P", str(HERE / "replacing_process.py"), str(rig.state.path), str(folder)]
+    printed: list[dict[str, float]] = []
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
         try:
-            yield process
+            wait_for_generation(rig, process)
+            yield printed
         finally:
-            assert process.stdin is not None
             process.stdin.close()
             while process.poll() is None:
-                rig.worker.turn()
+                rig.worker.turn()  # acknowledges the last one
+        printed += [json.loads(line) for line in process.stdout]
+    assert process.returncode == 0
 
 
 def wait_for_generation(rig: Rig, process: subprocess.Popen[str]) -> None:
@@ -181,10 +186,9 @@ def test_no_frame_is_lost_while_all_routes_are_replaced(
     lost: list[int] = []
     with (
         Rig(tmpfs / "state", [0] * (1 + OUTPUTS), RING_SLOTS, [2048]) as rig,
-        replacing(rig, tmp_path) as process,
+        replacing(rig, tmp_path) as printed,
     ):
         stage = Stage(rig, program, build_template(), seen)
-        wait_for_generation(rig, process)
         while not lost or (lost[-1] > 0 and len(lost) < TRIES):
             found = stage.find_rate()
             until = rig.state.read_worker().generation + REPLACEMENTS
@@ -194,8 +198,7 @@ def test_no_frame_is_lost_while_all_routes_are_replaced(
             lost.append(load.lost)
         assert stage.run_right(4 * found, loop_ns=WINDOW_NS).lost > 0, "a rate too high is not seen"
         counters = rig.state.read_port(0)
-    assert process.stdout is not None
-    first, *replaced = [json.loads(line) for line in process.stdout]
+    first, *replaced = printed
     print_figures(found, load, lost, first["load_s"], replaced)
     assert counters.received_frames == counters.forwarded_frames
     assert sum(counters.dropped_frames.values()) == 0
