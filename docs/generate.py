@@ -7,7 +7,7 @@ import typing
 from collections.abc import Iterator
 from pathlib import Path
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Discriminator
 from pydantic.fields import FieldInfo
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -57,17 +57,22 @@ def _walk(model: type[BaseModel], path: str) -> Iterator[tuple[str, type[BaseMod
     yield path, model
     for name, field in model.model_fields.items():
         here = f"{path}.{name}" if path else name
-        many = typing.get_origin(field.annotation) is list
-        for inner in _find_models(field.annotation):
+        for inner, many in _find_models(field.annotation, False):
             yield from _walk(inner, f"{here}[]" if many else here)
 
 
-def _find_models(annotation: object) -> Iterator[type[BaseModel]]:
+def _find_models(annotation: object, many: bool) -> Iterator[tuple[type[BaseModel], bool]]:
+    """The sections a field may hold, and whether it is a list of them."""
+    origin = typing.get_origin(annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    elif typing.get_origin(annotation) in (list, types.UnionType, typing.Union):
+        yield annotation, many
+    elif origin is typing.Annotated:
+        inner, *marks = typing.get_args(annotation)
+        if not any(isinstance(mark, Discriminator) for mark in marks):  # `default:` has the outputs of routes
+            yield from _find_models(inner, many)
+    elif origin in (list, types.UnionType, typing.Union):
         for argument in typing.get_args(annotation):
-            yield from _find_models(argument)
+            yield from _find_models(argument, many or origin is list)
 
 
 def _render_default(field: FieldInfo) -> str:
@@ -75,7 +80,7 @@ def _render_default(field: FieldInfo) -> str:
         return "required"
     if field.default_factory is not None or field.default is None:
         return ""
-    return f"`{field.default}`"
+    return f"`{str(field.default).lower()}`"  # as YAML has it: false
 
 
 def render_counters() -> str:

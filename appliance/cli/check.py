@@ -15,11 +15,13 @@ def check(config: ConfigArgument = DEFAULT_CONFIG) -> None:
     Prints every problem with its line; exit 3 where there is one. Neither the daemon nor the host is asked.
     """
     loaded = load_config(config).config
-    counts = (
+    counts = [
         _count(loaded.workers, "worker"),
         _count(loaded.ports, "port"),
         _count(loaded.routes, "route"),
-    )
+    ]
+    if loaded.cross_connects:
+        counts.append(_count(loaded.cross_connects, "cross-connect"))
     print_line(f"ok: {', '.join(counts)}")
 
 

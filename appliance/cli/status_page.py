@@ -145,8 +145,11 @@ def _build_routes(
         return
     yield Line("")
     if before is None or elapsed_s <= 0:
-        rows = [[route.name, _group(route.frames), _group(route.bytes)] for route in _list_routes(document)]
-        yield Grid(("Route", "Frames", "Bytes"), rows)
+        rows = [
+            [route.name, route.to, _group(route.frames), _group(route.bytes)]
+            for route in _list_routes(document)
+        ]
+        yield Grid(("Route", "To", "Frames", "Bytes"), rows, text_columns=2)
         yield from _build_rest(document)
         return
     earlier = {route.name: route for route in before.routes}
@@ -156,8 +159,9 @@ def _build_routes(
         frames = route.frames - (last.frames if last is not None else 0)
         octets = route.bytes - (last.bytes if last is not None else 0)
         megabits = f"{max(0, octets) * 8e-6 / elapsed_s:,.1f}"
-        rows.append([route.name, _group(route.frames), f"{max(0, frames) / elapsed_s:,.0f}", megabits])
-    yield Grid(("Route", "Frames", "Frames/s", "Mb/s"), rows)
+        rate = f"{max(0, frames) / elapsed_s:,.0f}"
+        rows.append([route.name, route.to, _group(route.frames), rate, megabits])
+    yield Grid(("Route", "To", "Frames", "Frames/s", "Mb/s"), rows, text_columns=2)
     yield from _build_rest(document)
 
 

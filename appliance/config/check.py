@@ -5,12 +5,18 @@ Pure: from a model to the list of its problems; nothing of the host is looked at
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from difflib import get_close_matches
 
+from appliance.config.check_routes import check_outputs, check_port, check_routes
+from appliance.config.entries import Entry, PortNames, Tables, compute_shape, index_ports, resolve_tables
+from appliance.config.messages import render_unknown_name
 from appliance.config.schema import (
+    MAX_OUTPUTS,
     MAX_PORTS_PER_WORKER,
+    MAX_REWRITES_PER_WORKER,
     MAX_ROUTES_PER_WORKER,
+    MAX_SHAPES_PER_WORKER,
     Config,
+    CrossConnect,
     DeviceKind,
     Port,
     Route,
@@ -20,36 +26,44 @@ from appliance.config.yaml_source import Location, Problem
 
 FindLine = Callable[[Location], int]
 
+# More names in one message help nobody.
+MOST_NAMES = 20
+
 
 def find_problems(config: Config, find_line: FindLine) -> list[Problem]:
     """Every contradiction in the model. `find_line`: the line of a location, for messages that name two."""
+    names = index_ports(config)
     checks = (
         _check_names(config, find_line),
         _check_workers(config, find_line),
         _check_port_options(config),
         _check_devices(config, find_line),
         _check_port_workers(config),
-        _check_matches(config),
-        _check_outputs(config),
-        _check_contradictions(config, find_line),
-        _check_sizes(config),
+        _check_ports_of_workers(config),
+        _check_cross_connects(config, names, find_line),
+        check_routes(config, names),
+        _check_defaults(config, names),
     )
-    return [problem for check in checks for problem in check]
+    problems = [problem for check in checks for problem in check]
+    if problems:
+        return problems
+    tables = resolve_tables(config)
+    return [*_check_conflicts(tables, find_line), *_check_capacity(tables, config)]
 
 
 def _check_names(config: Config, find_line: FindLine) -> Iterator[Problem]:
-    sections: dict[str, Iterable[Worker | Port | Route]] = {
-        "workers": config.workers, "ports": config.ports, "routes": config.routes
-    }  # fmt: skip
-    for section, entries in sections.items():
-        first: dict[str, int] = {}
-        for index, entry in enumerate(entries):
-            if entry.name in first:
-                line = find_line((section, first[entry.name], "name"))
-                yield Problem(
-                    (section, index, "name"), f"{entry.name} is taken by line {line}; choose another"
-                )
-            first.setdefault(entry.name, index)
+    for group in (["workers"], ["ports"], ["cross_connects", "routes"]):
+        first: dict[str, Location] = {}
+        for section in group:
+            entries: Iterable[Worker | Port | CrossConnect | Route] = getattr(config, section)
+            for index, entry in enumerate(entries):
+                here: Location = (section, index, "name")
+                if entry.name in first:
+                    line = find_line(first[entry.name])
+                    yield Problem(here, f"{entry.name} is taken by line {line}; choose another")
+                elif section == "routes" and entry.name == "drop":
+                    yield Problem(here, "`default: drop` means something else; choose another")
+                first.setdefault(entry.name, here)
 
 
 def _check_workers(config: Config, find_line: FindLine) -> Iterator[Problem]:
@@ -106,86 +120,120 @@ def _check_port_workers(config: Config) -> Iterator[Problem]:
         if port.worker is None and len(names) > 1:
             yield Problem(("ports", index, "worker"), f"missing; name one of the workers {', '.join(names)}")
         elif port.worker is not None and port.worker not in names:
-            yield Problem(("ports", index, "worker"), _render_unknown("worker", port.worker, names))
+            yield Problem(("ports", index, "worker"), render_unknown_name("worker", port.worker, names))
 
 
-def _check_matches(config: Config) -> Iterator[Problem]:
-    names = [port.name for port in config.ports]
-    for index, route in enumerate(config.routes):
-        here: Location = ("routes", index, "match")
-        match = route.match
-        if match.port not in names:
-            yield Problem((*here, "port"), _render_unknown("port", match.port, names))
-        if match.inner_vlan is not None and match.vlan is None:
-            yield Problem((*here, "inner_vlan"), "needs the outer tag; add `vlan:`")
-        if match.group is None and match.destination is None:
-            yield Problem(here, "no destination; give `group:` (multicast) or `destination:` (unicast)")
-        if match.group is not None and match.destination is not None:
-            yield Problem((*here, "destination"), "given beside `group`; keep one of the two")
-
-
-def _check_outputs(config: Config) -> Iterator[Problem]:
-    ports = {port.name: port for port in config.ports}
-    workers = {worker.name for worker in config.workers}
-    for index, route in enumerate(config.routes):
-        ingress = ports.get(route.match.port)
-        for position, name in enumerate(route.outputs):
-            here: Location = ("routes", index, "outputs", position)
-            if name not in ports:
-                yield Problem(here, _render_unknown("port", name, list(ports)))
-            elif name in route.outputs[:position]:
-                yield Problem(here, f"{name} is given twice; every output gets one copy")
-            elif name == route.match.port:
+def _check_cross_connects(config: Config, names: PortNames, find_line: FindLine) -> Iterator[Problem]:
+    used: dict[str, Location] = {
+        port.name: ("ports", index, "default")
+        for index, port in enumerate(config.ports)
+        if port.default is not None
+    }
+    for index, pair in enumerate(config.cross_connects):
+        for position, name in enumerate(pair.ports):
+            here: Location = ("cross_connects", index, "ports", position)
+            if name in pair.ports[:position]:
+                yield Problem(here, f"{name} is given twice; name two ports")
+                continue
+            yield from check_port(names, name, pair.ports[:position], name, here)
+            if name in used:
+                line = find_line(used[name])
                 yield Problem(
-                    here, f"{name} is where the frames arrive; sending them back makes a loop, remove it"
+                    here, f"line {line} says what {name} does with frames that no route takes; keep one"
                 )
-            elif ingress is not None and _differ(
-                config.worker_of(ports[name]), config.worker_of(ingress), workers
-            ):
+            used.setdefault(name, here)
+
+
+def _check_defaults(config: Config, names: PortNames) -> Iterator[Problem]:
+    routes = {route.name: route for route in config.routes}
+    for index, port in enumerate(config.ports):
+        here: Location = ("ports", index, "default")
+        if isinstance(port.default, list):
+            yield from check_outputs(names, port.default, None, [port.name], here)
+        elif port.default is None or port.default == "drop":
+            continue
+        elif port.default not in routes:
+            known = ["drop", *list(routes)[:MOST_NAMES]]
+            yield Problem(here, render_unknown_name("route", port.default, known))
+        else:
+            route = routes[port.default]
+            owner = names.worker_of(route)
+            if owner is not None and owner != names.workers[port.name]:
                 yield Problem(
                     here,
-                    f"{name} belongs to worker {config.worker_of(ports[name])}, frames arrive at "
-                    f"{ingress.name} of worker {config.worker_of(ingress)}; put both ports into one worker",
+                    f"route {route.name} belongs to worker {owner}, {port.name} to worker "
+                    f"{names.workers[port.name]}; give {port.name} a route of its own",
                 )
+                continue
+            for problem in check_outputs(names, route.outputs or (), None, [port.name], here):
+                field = problem.location[-1]
+                where = f" ({field} of an output)" if isinstance(field, str) else ""
+                yield Problem(here, f"route {route.name}{where}: {problem.text}")
 
 
-def _differ(one: str, other: str, known: set[str]) -> bool:
-    # An unknown worker is a problem of its port, told once.
-    return one != other and {one, other} <= known
-
-
-def _check_contradictions(config: Config, find_line: FindLine) -> Iterator[Problem]:
-    first: dict[tuple[object, ...], int] = {}
-    for index, route in enumerate(config.routes):
-        match = route.match
-        key = (match.port, match.vlan, match.inner_vlan, match.group or match.destination, match.udp_port)
-        other = first.setdefault(key, index)
-        if other != index:
-            line = find_line(("routes", other, "match"))
+def _check_conflicts(tables: Tables, find_line: FindLine) -> Iterator[Problem]:
+    told: set[Location] = set()
+    for loser, winner in tables.conflicts:
+        location = (*loser.location, "match") if loser.location[0] == "routes" else loser.location
+        if location in told:
+            continue
+        told.add(location)
+        line = find_line((*winner.location, "match"))
+        what = f"{winner.name} (line {line})"
+        if loser.match is None:
             yield Problem(
-                ("routes", index, "match"),
-                f"{match} is matched by route {config.routes[other].name} (line {line}) already; "
-                "join their outputs in one route",
+                location, f"{what} takes every frame of {loser.port} already; remove one of the two"
+            )
+        elif loser.rank == winner.rank:
+            yield Problem(
+                location,
+                f"{loser.match} is matched by route {what} already; join their outputs in one route",
+            )
+        else:
+            how = f"with priority {winner.rank[0]}" if winner.rank[0] > loser.rank[0] else "at ports it names"
+            yield Problem(
+                location,
+                f"{loser.match} gets no frame: route {what} takes the same ones {how}; remove one of the two",
             )
 
 
-def _check_sizes(config: Config) -> Iterator[Problem]:
+def _check_capacity(tables: Tables, config: Config) -> Iterator[Problem]:
     for index, worker in enumerate(config.workers):
-        ports, routes = len(config.ports_of(worker.name)), len(config.routes_of(worker.name))
+        entries = tables.entries[worker.name]
+        if len(entries) > MAX_ROUTES_PER_WORKER:
+            ports = (
+                "" if len(entries) <= len(config.routes) else ", a route counts once for each of its ports"
+            )
+            yield Problem(
+                ("workers", index),
+                f"worker {worker.name} has {len(entries)} routes{ports}, at most {MAX_ROUTES_PER_WORKER}; "
+                "add a worker",
+            )
+        shapes: dict[tuple[object, ...], Entry] = {}
+        rewrites = 0
+        for entry in entries:
+            shapes.setdefault(compute_shape(entry.match), entry)
+            rewrites += sum(output.changes for output in entry.outputs)
+        if rewrites > MAX_REWRITES_PER_WORKER - MAX_OUTPUTS:
+            yield Problem(
+                ("workers", index),
+                f"worker {worker.name} rewrites at {rewrites} outputs, at most "
+                f"{MAX_REWRITES_PER_WORKER - MAX_OUTPUTS}; add a worker",
+            )
+        for entry in list(shapes.values())[MAX_SHAPES_PER_WORKER:]:
+            yield Problem(
+                entry.location,
+                f"worker {worker.name} already has routes with {MAX_SHAPES_PER_WORKER} different sets of matched "
+                "fields and prefix lengths, no more can be searched at line rate; match the same fields as another "
+                "route, or add a worker",
+            )
+
+
+def _check_ports_of_workers(config: Config) -> Iterator[Problem]:
+    for index, worker in enumerate(config.workers):
+        ports = len(config.ports_of(worker.name))
         if ports > MAX_PORTS_PER_WORKER:
             yield Problem(
                 ("workers", index),
                 f"worker {worker.name} has {ports} ports, at most {MAX_PORTS_PER_WORKER}; add a worker",
             )
-        if routes > MAX_ROUTES_PER_WORKER:
-            yield Problem(
-                ("workers", index),
-                f"worker {worker.name} has {routes} routes, at most {MAX_ROUTES_PER_WORKER}; add a worker",
-            )
-
-
-def _render_unknown(what: str, name: str, known: list[str]) -> str:
-    close = get_close_matches(name, known, n=1)
-    if close:
-        return f"no {what} {name}; did you mean {close[0]}?"
-    return f"no {what} {name}; known: {', '.join(known)}"

@@ -31,7 +31,8 @@ def render_seen(value: object) -> str:
 
 def render_error(error: ErrorDetails, model: type[BaseModel]) -> Problem:
     """One pydantic error to a problem at its location."""
-    location: Location = tuple(error["loc"])
+    # Which form of a field was tried (`schema.DefaultField`) is not a part of the file.
+    location: Location = tuple(part for part in error["loc"] if not str(part).startswith("\0"))
     kind = error["type"]
     if kind == "extra_forbidden":
         return Problem(location, _render_unknown(str(location[-1]), find_fields(model, location[:-1])))
@@ -75,6 +76,20 @@ def _render_unknown(name: str, known: Mapping[str, str]) -> str:
     return f"unknown field; known here: {', '.join(known)}"
 
 
+def render_unknown_name(what: str, name: str, known: list[str]) -> str:
+    """What is told about the name of a worker, port or route that does not exist."""
+    close = get_close_matches(name, known, n=1)
+    if close:
+        return f"no {what} {name}; did you mean {close[0]}?"
+    return f"no {what} {name}; known: {', '.join(known)}"
+
+
+def _render_short(_value: Any, context: Mapping[str, Any]) -> str:
+    seen, wanted = context["actual_length"], context["min_length"]
+    what = "the list is empty" if seen == 0 else f"{seen} entr{'y is' if seen == 1 else 'ies are'} too few"
+    return f"{what}; at least {wanted} {'is' if wanted == 1 else 'are'} needed"
+
+
 def _render_int(value: Any, _context: Mapping[str, Any]) -> str:
     if isinstance(value, str) and value.strip().lstrip("+-").isdecimal():
         return f"{value!r} is text, a whole number is wanted; remove the quotes"
@@ -99,7 +114,8 @@ def _render_pattern(value: Any, context: Mapping[str, Any]) -> str:
 
 
 def _render_literal(value: Any, context: Mapping[str, Any]) -> str:
-    return f"{render_seen(value)} is not known; use {str(context.get('expected', '')).replace(chr(39), '')}"
+    expected = str(context.get("expected", "")).replace("'", "").replace("True", "true")
+    return f"{render_seen(value)} is not known; use {expected}"
 
 
 _Render = Callable[[Any, Mapping[str, Any]], str]
@@ -111,10 +127,11 @@ _TEXTS: dict[str, _Render] = {
     "value_error": lambda _value, context: str(context.get("error", "not valid")),
     "list_type": lambda value, _: f"{render_seen(value)} is not a list; begin each entry with `- `",
     "model_type": lambda value, _: f"{render_seen(value)} is not a mapping; write `field: value` lines",
+    "bool_type": lambda value, _: f"{render_seen(value)} is neither true nor false; write one of the two",
     "dict_type": lambda value, _: f"{render_seen(value)} is not a mapping; write `field: value` lines",
     "greater_than_equal": lambda value, context: f"{value} is too small; at least {context['ge']}",
     "less_than_equal": lambda value, context: f"{value} is too large; at most {context['le']}",
-    "too_short": lambda _, context: f"the list is empty; at least {context['min_length']} is needed",
+    "too_short": _render_short,
     "too_long": lambda _, context: (
         f"{context['actual_length']} entries are too many; at most {context['max_length']}"
     ),

@@ -5,7 +5,7 @@ A segment has as many counters as a table has routes, and they cannot be set bac
 counter that another route used before starts at what it shows when it is handed out: its base.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from pydantic import BaseModel, ConfigDict
 
@@ -14,13 +14,17 @@ from appliance.telemetry import Observation, RouteRecord
 
 
 class RouteCounter(BaseModel):
-    """A route's counter: its index in the state segment, and what it showed when the route got it."""
+    """A route's counter: its index in the state segment, and what it showed when the route got it.
+
+    `to` is where its frames go, for a person: `red-out, blue-out` or `drop`.
+    """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     index: int
     base_frames: int = 0
     base_bytes: int = 0
+    to: str = ""
 
 
 WorkerCounters = dict[str, dict[str, RouteCounter]]
@@ -31,25 +35,25 @@ ReadBase = Callable[[int], tuple[int, int]]
 
 
 def assign_counters(
-    previous: Mapping[str, RouteCounter], routes: Iterable[str], read_base: ReadBase
+    previous: Mapping[str, RouteCounter], routes: Mapping[str, str], read_base: ReadBase
 ) -> dict[str, RouteCounter]:
-    """Counters for `routes`: the ones they had, and for new routes the lowest free ones.
+    """Counters for `routes` (name → where frames go): the ones they had, and for new routes the lowest free ones.
 
     `previous` is the assignment of the acknowledged table, so a free counter no longer moves and its base
     is exact. Only where none is free (almost every route of a full table replaced at once) does a new route
     get the counter of one that goes away now; it then also shows what that one matches until the switch.
     """
-    names = list(routes)
-    kept = {name: previous[name] for name in names if name in previous}
+    kept = {name: previous[name] for name in routes if name in previous}
     candidates = _list_candidates(previous, kept)
     assigned: dict[str, RouteCounter] = {}
-    for name in names:
+    for name, to in routes.items():
         if name in kept:
-            assigned[name] = kept[name]
+            counter = kept[name]
+            assigned[name] = counter if counter.to == to else counter.model_copy(update={"to": to})
             continue
         index = next(candidates)
         frames, octets = read_base(index)
-        assigned[name] = RouteCounter(index=index, base_frames=frames, base_bytes=octets)
+        assigned[name] = RouteCounter(index=index, base_frames=frames, base_bytes=octets, to=to)
     return assigned
 
 
@@ -73,7 +77,7 @@ def list_indices(counters: WorkerCounters) -> dict[str, dict[str, int]]:
 
 
 def subtract_bases(observation: Observation, counters: WorkerCounters) -> Observation:
-    """The observation with routes counted from when each of them was added."""
+    """The observation with routes counted from when each of them was added, and with where their frames go."""
     bases = {name: counter for routes in counters.values() for name, counter in routes.items()}
 
     def subtract(route: RouteRecord) -> RouteRecord:
@@ -81,6 +85,6 @@ def subtract_bases(observation: Observation, counters: WorkerCounters) -> Observ
         if base is None:
             return route
         frames, octets = max(0, route.frames - base.base_frames), max(0, route.bytes - base.base_bytes)
-        return route.model_copy(update={"frames": frames, "bytes": octets})
+        return route.model_copy(update={"frames": frames, "bytes": octets, "to": base.to})
 
     return observation.model_copy(update={"routes": tuple(subtract(route) for route in observation.routes)})

@@ -2,17 +2,24 @@
 """Routes of the configuration to a worker's next route table, and the wait until it is in use."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-from appliance.config.schema import Config, Route
+from appliance.config.entries import Entry
+from appliance.config.schema import Match, Output
 from appliance.daemon.counters import RouteCounter
 from appliance.errors import NotAcknowledged, WorkerError
-from appliance.fastpath import FrameKey, RouteTable, StateSegment
+from appliance.fastpath import Match as TableMatch
+from appliance.fastpath import Output as TableOutput
+from appliance.fastpath import Rewrite, RouteTable, StateSegment
 from appliance.fastpath import Route as TableRoute
+from appliance.fastpath.names import NO_VLAN, NOT_RTP
 
 # A worker takes a table at its next burst boundary, and wakes at least every 200 ms (fastpath.h).
 ACKNOWLEDGE_LIMIT_S = 5.0
 _PAUSE_S = 0.002
+
+# What words of a match mean; a number is itself.
+_WORDS: dict[str, int | None] = {"untagged": NO_VLAN, "any": None, "not_rtp": NOT_RTP}
 
 
 def read_port_indices(state: StateSegment) -> dict[str, int]:
@@ -21,29 +28,68 @@ def read_port_indices(state: StateSegment) -> dict[str, int]:
 
 
 def build_table(
-    config: Config, worker: str, ports: Mapping[str, int], counters: Mapping[str, RouteCounter]
+    worker: str, entries: Sequence[Entry], ports: Mapping[str, int], counters: Mapping[str, RouteCounter]
 ) -> RouteTable:
-    """The route table of `worker`. WorkerError where it has not opened a port that a route names."""
-    routes = config.routes_of(worker)
-    named = {route.match.port for route in routes} | {name for route in routes for name in route.outputs}
+    """The route table of `worker`. WorkerError where it has not opened a port that an entry names."""
+    named = {entry.port for entry in entries}
+    named |= {output.port for entry in entries for output in entry.outputs}
     missing = sorted(named - ports.keys())
     if missing:
         raise WorkerError(worker, f"worker {worker}: has not opened {', '.join(missing)}; restart it")
-    return RouteTable.build(_build_route(route, ports, counters[route.name].index) for route in routes)
+    return RouteTable.build(build_route(entry, ports, counters[entry.name].index) for entry in entries)
 
 
-def _build_route(route: Route, ports: Mapping[str, int], counter: int) -> TableRoute:
-    match = route.match
-    destination = match.group or match.destination
-    assert destination is not None  # find_problems refuses a match without one
-    key = FrameKey(
-        port=ports[match.port],
-        destination=destination,
-        udp_port=match.udp_port,
-        vlan=match.vlan,
-        inner_vlan=match.inner_vlan,
+def build_route(entry: Entry, ports: Mapping[str, int], counter: int) -> TableRoute:
+    """An entry of the configuration as the fast path takes it."""
+    outputs = tuple(
+        TableOutput(ports[output.port], build_rewrite(output, entry.match) if output.changes else None)
+        for output in entry.outputs
     )
-    return TableRoute.exact(key, [ports[name] for name in route.outputs], counter)
+    return TableRoute(build_match(entry.match, ports[entry.port]), outputs, counter, entry.to_host)
+
+
+def build_match(match: Match | None, port: int) -> TableMatch:
+    """What is compared on ingress port `port`; None: nothing but the port."""
+    if match is None:
+        return TableMatch(port=port)
+    outer, inner = match.tags
+    return TableMatch(
+        port=port,
+        vlan=_read_word(outer),
+        inner_vlan=_read_word(inner),
+        destination=match.to,
+        source=match.source,
+        udp_port=match.udp_port,
+        udp_source=match.udp_source,
+        dscp=match.dscp,
+        payload_type=_read_word(match.payload_type),
+        ssrc=match.ssrc,
+        priority=match.priority,
+    )
+
+
+def _read_word(value: int | str | None) -> int | None:
+    return _WORDS[value] if isinstance(value, str) else value
+
+
+def build_rewrite(output: Output, match: Match | None) -> Rewrite:
+    """What an output writes into its copy of frames that `match` lets in."""
+    vlan = output.vlan
+    return Rewrite(
+        destination_mac=output.find_destination_mac(match),
+        source_mac=output.source_mac,
+        set_vlan=None if vlan is None else vlan.set,
+        push_vlan=None if vlan is None else vlan.push,
+        pop_vlan=vlan is not None and vlan.pop is True,
+        source=output.source,
+        destination=output.to,
+        udp_source=output.udp_source,
+        udp_port=output.udp_port,
+        dscp=output.dscp,
+        decrement_ttl=output.ttl is not None,
+        payload_type=output.payload_type,
+        ssrc=output.ssrc,
+    )
 
 
 def publish_table(

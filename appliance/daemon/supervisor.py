@@ -10,6 +10,7 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+from appliance.config.entries import resolve_tables
 from appliance.config.load import Loaded
 from appliance.config.schema import Config
 from appliance.config.worker_spec import WorkerSpec, list_worker_files, worker_files
@@ -147,14 +148,15 @@ class Supervisor:
         """
         counters: WorkerCounters = {}
         tables = []
+        resolved = resolve_tables(loaded.config)
         for name, worker in self.running.items():
             if not _is_stale(worker, generation, loaded.digest):
                 counters[name] = dict(previous.get(name, {}))
                 continue
-            routes = [route.name for route in loaded.config.routes_of(name)]
-            counters[name] = assign_counters(previous.get(name, {}), routes, _read_base(worker))
+            fates = resolved.list_fates(name)
+            counters[name] = assign_counters(previous.get(name, {}), fates, _read_base(worker))
             indices = read_port_indices(worker.state)
-            tables.append((worker, build_table(loaded.config, name, indices, counters[name])))
+            tables.append((worker, build_table(name, resolved.entries[name], indices, counters[name])))
         for worker, table in tables:
             with table:
                 publish_table(worker.name, worker.state, table, generation, loaded.digest, worker.is_running)

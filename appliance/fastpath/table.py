@@ -69,21 +69,13 @@ class RouteTable(Handle):
 
     def add(self, route: Route) -> None:
         """Add one route. E_DUPLICATE where its key is present, E_TABLE_FULL past the capacity."""
-        subject = f"route {route.match}"
-        _check_range(f"{subject}: number of outputs", len(route.outputs), 0, names.MAX_OUTPUTS)
-        _check_range(f"{subject}: counter", route.counter, 0, names.MAX_ROUTES - 1)
         native = ffi.new("struct fp_route *")
-        write_match(route.match, native.match)
-        for position, output in enumerate(route.outputs):
-            _check_range(f"{subject}: output", output.port, 0, names.MAX_PORTS - 1)
-            native.outputs[position].port = output.port
-            if output.rewrite is not None:
-                write_rewrite(output.rewrite, native.outputs[position].rewrite)
-        native.output_count = len(route.outputs)
-        native.counter = route.counter
-        native.flags = lib.FP_ROUTE_TO_HOST if route.to_host else 0
-        with self.use() as table:
-            check_result(lib.fp_table_add(table, native), subject)
+        try:
+            _write_route(route, native)
+            with self.use() as table:
+                check_result(lib.fp_table_add(table, native), "not added")
+        except NativeError as error:  # the text of a match is too dear to be made for each of 10,000 routes
+            raise NativeError(error.code, f"route {route.match}: {error.subject}", error.errno) from None
 
     def lookup(self, key: FrameKey) -> Route | None:
         """The route of a whole UDP frame with this key, as the worker would find it."""
@@ -100,6 +92,21 @@ class RouteTable(Handle):
     def __len__(self) -> int:
         with self.use() as table:
             return lib.fp_table_count(table)
+
+
+def _write_route(route: Route, target: Any) -> None:
+    """Fill a zeroed `struct fp_route`. NativeError where a number is outside its range."""
+    _check_range("number of outputs", len(route.outputs), 0, names.MAX_OUTPUTS)
+    _check_range("counter", route.counter, 0, names.MAX_ROUTES - 1)
+    write_match(route.match, target.match)
+    for position, output in enumerate(route.outputs):
+        _check_range("output", output.port, 0, names.MAX_PORTS - 1)
+        target.outputs[position].port = output.port
+        if output.rewrite is not None:
+            write_rewrite(output.rewrite, target.outputs[position].rewrite)
+    target.output_count = len(route.outputs)
+    target.counter = route.counter
+    target.flags = lib.FP_ROUTE_TO_HOST if route.to_host else 0
 
 
 def _read_route(source: Any) -> Route:

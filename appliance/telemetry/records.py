@@ -81,9 +81,10 @@ class PortRecord(_Record):
 
 
 class RouteRecord(_Record):
-    """What a route matched since its worker started."""
+    """What a route matched since its worker started. `to` is where its frames go: ports, or "drop"."""
 
     name: str
+    to: str = ""
     frames: int
     bytes: int
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The configuration agrees with the fast path it may not import, and with every place that shows it."""
 
+import dataclasses
 import re
 from pathlib import Path
 from typing import get_args
@@ -8,14 +9,22 @@ from typing import get_args
 import pytest
 
 from appliance.config import device, schema
+from appliance.config.entries import resolve_tables
 from appliance.config.load import parse_config
 from appliance.config.schema import Config
-from appliance.fastpath import names
+from appliance.daemon.publish import build_route
+from appliance.fastpath import Match, Rewrite, Route, RouteTable, names
 from appliance.host import ports
 from appliance.worker import opened
 
 ROOT = Path(__file__).parents[2]
 HEADER = (ROOT / "native/include/fastpath.h").read_text()
+
+
+SECTIONS = (
+    Config, schema.Worker, schema.Port, schema.XdpOptions, schema.CrossConnect, schema.Route, schema.Match,
+    schema.Output, schema.VlanChange,
+)  # fmt: skip
 
 
 def read_limit(name: str) -> int:
@@ -30,6 +39,8 @@ def read_limit(name: str) -> int:
         (schema.MAX_OUTPUTS, "FP_MAX_OUTPUTS"),
         (schema.MAX_PORTS_PER_WORKER, "FP_MAX_PORTS"),
         (schema.MAX_ROUTES_PER_WORKER, "FP_MAX_ROUTES"),
+        (schema.MAX_SHAPES_PER_WORKER, "FP_MAX_SHAPES"),
+        (schema.MAX_REWRITES_PER_WORKER, "FP_MAX_REWRITES"),
         (device.NAME_BYTES, "FP_NAME_BYTES"),
         (schema.MIN_RING_SLOTS, "FP_BURST_FRAMES"),
     ],
@@ -74,10 +85,53 @@ def test_the_example_of_the_architecture_page_is_accepted() -> None:
     config = parse_config(read_yaml_example(ROOT / "ARCHITECTURE.md"), "ARCHITECTURE.md").config
     shown: set[str] = set()
     text = read_yaml_example(ROOT / "ARCHITECTURE.md")
-    for section in (Config, schema.Worker, schema.Port, schema.XdpOptions, schema.Route, schema.Match):
+    for section in SECTIONS:
         shown |= {info.alias or name for name, info in section.model_fields.items()}
     missing = {name for name in shown if f"{name}:" not in text}
     assert missing == set(), "the example shows every field"
     assert config.workers[0].cpu == 1
     for mode in get_args(schema.WaitMode):
         assert mode in text
+
+
+GUIDE = (ROOT / "docs/operations/routes.md").read_text()
+GUIDE_EXAMPLES = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
+
+
+def build_routes(text: str) -> list[Route]:
+    config = parse_config(text, "example.yaml").config
+    indices = {port.name: index for index, port in enumerate(config.ports)}
+    return [build_route(entry, indices, 0) for entry in resolve_tables(config).entries["main"]]
+
+
+@pytest.mark.parametrize("example", GUIDE_EXAMPLES)
+def test_the_examples_of_the_guide_are_accepted(example: str) -> None:
+    RouteTable.build(build_routes(example)).close()
+
+
+def test_the_guide_shows_what_routes_can_do() -> None:
+    shown = {field for section in SECTIONS[4:] for field in section.model_fields}
+    assert {field for field in shown if f"{field}:" not in GUIDE and f"`{field}" not in GUIDE} == {"pop"}
+
+
+def test_everything_the_fast_path_can_do_can_be_written() -> None:
+    """Every field of fp_match, every bit of fp_rewrite and FP_ROUTE_TO_HOST are in an example's table."""
+    texts = [read_yaml_example(ROOT / "ARCHITECTURE.md"), *GUIDE_EXAMPLES]
+    routes = [route for text in texts for route in build_routes(text)]
+    rewrites = [output.rewrite for route in routes for output in route.outputs if output.rewrite is not None]
+    for values in ([route.match for route in routes], rewrites):
+        names_of_fields = {field.name for field in dataclasses.fields(values[0])}
+        used = {name for value in values for name in names_of_fields if getattr(value, name)}
+        assert used == names_of_fields
+    assert any(route.to_host for route in routes)
+    assert any(not route.outputs for route in routes)
+
+
+def test_the_wrapper_knows_every_bit_of_the_header() -> None:
+    header_fields = {name.lower() for name in re.findall(r"#define FP_MATCH_(\w+) 0x", HEADER)} - {"fields"}
+    addresses = {"destination", "source", "priority"}
+    assert {field.name for field in dataclasses.fields(Match)} == header_fields | addresses
+    bits = re.findall(r"#define FP_(SET|PUSH|POP|DECREMENT)_(\w+) 0x", HEADER)
+    named = {"_".join(part).lower() for part in bits} - {"set_any"}
+    fields = {field.name for field in dataclasses.fields(Rewrite)}
+    assert {name if name in fields else name.removeprefix("set_") for name in named} == fields

@@ -238,13 +238,17 @@ class ModelWorker:
                 frames += 1
         return frames
 
+    def choose(self, _index: int, understood: Understood) -> Route | None:
+        """The route of a frame that came in on port `_index`; None where there is none."""
+        return choose_route(self.routes, understood)
+
     def take(self, index: int, frame: bytes) -> None:
         """What becomes of one frame."""
         port = self.ports[index]
         port.counters["received_frames"] += 1
         port.counters["received_bytes"] += len(frame)
         understood = understand(frame, index)
-        route = choose_route(self.routes, understood)
+        route = self.choose(index, understood)
         if route is None:
             port.dropped[understood.refusal or "no_route"] += 1
             return

@@ -6,6 +6,7 @@ exactly as wrong as it was.
 """
 
 import struct
+from ipaddress import IPv4Address, IPv6Address
 
 from appliance.fastpath import Rewrite
 
@@ -73,15 +74,20 @@ def rewrite_ipv6(packet: bytes, rewrite: Rewrite) -> bytes:
     if rewrite.decrement_ttl:
         new[7] -= 1
     if rewrite.source is not None:
-        new[8:24] = rewrite.source.packed
+        new[8:24] = pack_ipv6(rewrite.source)
     if rewrite.destination is not None:
-        new[24:40] = rewrite.destination.packed
+        new[24:40] = pack_ipv6(rewrite.destination)
     start, following = 40, packet[6]
     while following in EXTENSIONS and len(packet) >= start + 8:
         following, start = packet[start], start + (packet[start + 1] + 1) * 8
     return (
         bytes(new) + packet[40:start] + rewrite_udp(packet[start:], rewrite, packet[8:40], bytes(new[8:40]))
     )
+
+
+def pack_ipv6(address: IPv4Address | IPv6Address) -> bytes:
+    """A match on IPv4 addresses also takes IPv6 frames with IPv4-mapped ones (struct fp_key): they stay such."""
+    return address.packed if address.version == 6 else bytes(10) + b"\xff\xff" + address.packed
 
 
 def rewrite_udp(datagram: bytes, rewrite: Rewrite, old_addresses: bytes, new_addresses: bytes) -> bytes:

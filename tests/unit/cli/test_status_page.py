@@ -68,7 +68,11 @@ def build_document(received: int = 4_320_012, problems: tuple[str, ...] = ()) ->
             ),
             build_port("monitor-of-the-long-name", "xdp:enp0s31f6", "xdp_zerocopy"),
         ),
-        routes=(RouteRecord(name="camera-1", frames=forwarded, bytes=forwarded * 1262),),
+        routes=(
+            RouteRecord(name="camera-1", to="red-out, monitor", frames=forwarded, bytes=forwarded * 1262),
+            RouteRecord(name="noise", to="drop", frames=7, bytes=448),
+            RouteRecord(name="office lan-a to lan-b", to="lan-b", frames=0, bytes=0),
+        ),
         problems=problems,
     )
 

@@ -63,23 +63,23 @@ REFUSED: dict[str, tuple[str, str, list[str]]] = {
         "group: 239.1.2.1\n      destination: 192.0.2.1",
         ["c.yaml:12: routes[0].match.destination: given beside `group`; keep one of the two"],
     ),
-    "no destination": (
-        "      group: 239.1.2.1\n",
-        "",
-        ["c.yaml:9: routes[0].match: no destination; give `group:` (multicast) or `destination:` (unicast)"],
-    ),
     "unknown field, close": (
         "udp_port: 6000",
         "udp_prt: 6000",
-        [
-            "c.yaml:9: routes[0].match.udp_port: missing; give the UDP destination port, 1 to 65535",
-            "c.yaml:12: routes[0].match.udp_prt: unknown field; did you mean `udp_port`?",
-        ],
+        ["c.yaml:12: routes[0].match.udp_prt: unknown field; did you mean `udp_port`?"],
     ),
     "unknown field, far": (
         "version: 1",
         "version: 1\nplugins: []",
-        ["c.yaml:2: plugins: unknown field; known here: version, workers, ports, routes"],
+        ["c.yaml:2: plugins: unknown field; known here: version, workers, ports, cross_connects, routes"],
+    ),
+    "a field that is missing": (
+        "  - name: red-in\n    device: memory:a\n",
+        "  - name: red-in\n",
+        [
+            "c.yaml:3: ports[0].device: missing; give the device: netmap:INTERFACE, vale0:PORT, xdp:INTERFACE "
+            "or memory:NAME"
+        ],
     ),
     "number in quotes": (
         "6000",

@@ -116,3 +116,39 @@ def test_what_runs_counts_not_what_was_written() -> None:
     assert [str(action) for action in plan_changes(build(), build(), running)] == [
         "start worker two: ports memory:c, memory:d"
     ]
+
+
+FLOWS = BASE.replace('"memory:a", worker: one', '"memory:a", worker: one, default: [b]').replace(
+    "routes:\n",
+    "cross_connects:\n  - {name: office, ports: [c, d]}\n"
+    "routes:\n"
+    "  - {name: noise, match: {port: a, destination: 192.0.2.255}, drop: true}\n"
+    "  - name: nat\n"
+    "    match: {port: a, vlan: 7, group: 239.1.0.0/16, source: 192.0.2.1, ssrc: 0x10, priority: 3}\n"
+    "    outputs: [{port: b, group: 239.2.2.2, vlan: pop, destination_mac: 02-00-00-00-00-01, ttl: decrement}]\n",
+)
+
+
+def test_everything_that_moves_frames_is_told() -> None:
+    assert describe(build(), build(FLOWS)) == [
+        "add route office: cross-connect c ↔ d",
+        "add route noise: a 192.0.2.255 → drop",
+        "add route nat: a vlan 7 239.1.0.0/16 from 192.0.2.1 ssrc 0x00000010 priority 3 → "
+        "b (destination_mac 02:00:00:00:00:01, vlan pop, group 239.2.2.2, ttl decrement)",
+        "add route a default: a everything else → b",
+    ]
+    assert describe(build(FLOWS), build(FLOWS.replace("default: [b]", "default: r1"))) == [
+        "change route a default: a everything else → b becomes a everything else → route r1"
+    ]
+    assert describe(build(FLOWS), build(FLOWS.replace("drop: true", "outputs: [b]"))) == [
+        "change route noise: a 192.0.2.255 → drop becomes a 192.0.2.255 → b"
+    ]
+    assert find_restarts(plan_changes(build(), build(FLOWS))) == []
+
+
+def test_the_same_written_otherwise_is_nothing_to_do() -> None:
+    otherwise = FLOWS.replace("vlan: pop", "vlan: {pop: true}").replace("ssrc: 0x10", "ssrc: 16")
+    otherwise = otherwise.replace("02-00-00-00-00-01", "02:00:00:00:00:01").replace(
+        "port: a, vlan: 7", "port: [a], vlan: 7"
+    )
+    assert describe(build(FLOWS), build(otherwise)) == []

@@ -12,21 +12,29 @@ NAMES = st.lists(st.sampled_from("abcdefgh"), unique=True, max_size=8)
 
 
 def test_new_routes_get_the_lowest_free_counters() -> None:
-    first = assign_counters({}, ["x", "y"], read_nothing)
+    first = assign_counters({}, {"x": "a", "y": "b"}, read_nothing)
     assert {name: counter.index for name, counter in first.items()} == {"x": 0, "y": 1}
 
 
 def test_a_counter_in_use_until_now_is_not_free_yet() -> None:
-    first = assign_counters({}, ["x", "y"], read_nothing)
-    second = assign_counters(first, ["y", "z"], read_nothing)
+    first = assign_counters({}, {"x": "a", "y": "b"}, read_nothing)
+    second = assign_counters(first, {"y": "b", "z": "c"}, read_nothing)
     assert {name: counter.index for name, counter in second.items()} == {"y": 1, "z": 2}
-    third = assign_counters(second, ["y", "z", "w"], lambda index: (10 + index, 100 + index))
-    assert third["w"] == RouteCounter(index=0, base_frames=10, base_bytes=100)
+    third = assign_counters(second, {"y": "b", "z": "c", "w": "d"}, lambda index: (10 + index, 100 + index))
+    assert third["w"] == RouteCounter(index=0, base_frames=10, base_bytes=100, to="d")
+
+
+def test_a_route_that_goes_elsewhere_keeps_its_counter() -> None:
+    first = assign_counters({}, {"x": "a"}, read_nothing)
+    second = assign_counters(first, {"x": "drop"}, lambda _: (5, 5))
+    assert second["x"] == RouteCounter(index=0, to="drop")
 
 
 def test_every_route_of_a_full_table_is_replaced() -> None:
-    full = assign_counters({}, [f"r{n}" for n in range(MAX_ROUTES_PER_WORKER)], read_nothing)
-    other = assign_counters(full, [f"s{n}" for n in range(MAX_ROUTES_PER_WORKER)], lambda index: (index, 0))
+    full = assign_counters({}, {f"r{n}": "" for n in range(MAX_ROUTES_PER_WORKER)}, read_nothing)
+    other = assign_counters(
+        full, {f"s{n}": "" for n in range(MAX_ROUTES_PER_WORKER)}, lambda index: (index, 0)
+    )
     assert {counter.index for counter in other.values()} == set(range(MAX_ROUTES_PER_WORKER))
     assert all(counter.base_frames == counter.index for counter in other.values())
 
@@ -38,7 +46,9 @@ def test_any_history(history: list[list[str]]) -> None:
     true: dict[str, int] = {}
     current: dict[str, RouteCounter] = {}
     for step, names in enumerate(history, 1):
-        following = assign_counters(current, names, lambda index: (shown[index], shown[index]))
+        following = assign_counters(
+            current, dict.fromkeys(names, "a"), lambda index: (shown[index], shown[index])
+        )
         assert set(following) == set(names)
         indices = [counter.index for counter in following.values()]
         assert len(set(indices)) == len(indices)

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from appliance.config.entries import resolve_tables
 from appliance.config.load import Loaded, parse_config
 from appliance.daemon import publish
 from appliance.daemon.counters import RouteCounter
 from appliance.daemon.publish import build_table, publish_table, read_port_indices
 from appliance.errors import NotAcknowledged, WorkerError
-from appliance.fastpath import FrameKey, LoopWorker, MemoryPort, Region, StateSegment
+from appliance.fastpath import FrameKey, LoopWorker, MemoryPort, Region, RouteTable, StateSegment
 
 TEXT = """\
 version: 1
@@ -58,12 +59,17 @@ def loop(tmp_path: Path) -> Iterator[Loop]:
         yield Loop(state, worker)
 
 
+def build(worker: str, loaded: Loaded, loop: Loop) -> RouteTable:
+    entries = resolve_tables(loaded.config).entries[worker]
+    return build_table(worker, entries, read_port_indices(loop.state), COUNTERS)
+
+
 def test_indices_are_those_of_the_running_worker(loop: Loop) -> None:
     assert read_port_indices(loop.state) == {"red-in": 0, "red-out": 1, "blue-out": 2}
 
 
 def test_table(loop: Loop) -> None:
-    with build_table(load().config, "main", read_port_indices(loop.state), COUNTERS) as table:
+    with build("main", load(), loop) as table:
         assert len(table) == 1
         found = table.lookup(FrameKey(0, IPv4Address("239.1.2.1"), 6000, vlan=100))
         assert found is not None
@@ -74,11 +80,11 @@ def test_table(loop: Loop) -> None:
 def test_a_port_the_worker_has_not(loop: Loop) -> None:
     text = TEXT.replace("blue-out", "green-out")
     with pytest.raises(WorkerError, match="worker main: has not opened green-out; restart it"):
-        build_table(load(text).config, "main", read_port_indices(loop.state), COUNTERS)
+        build("main", load(text), loop)
 
 
 def publish_once(loop: Loop, generation: int, alive: bool = True) -> None:
-    with build_table(load().config, "main", read_port_indices(loop.state), COUNTERS) as table:
+    with build("main", load(), loop) as table:
         publish_table("main", loop.state, table, generation, load().digest, lambda: alive)
 
 

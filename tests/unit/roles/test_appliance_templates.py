@@ -36,7 +36,15 @@ CONFIGURATION: dict[str, Any] = {
             "match": {"port": "on", "group": "ff3e::1", "udp_port": 5004},
             "outputs": ["red-in", "red-out"],
         },
+        {
+            "name": "nat",
+            "match": {"port": "red-in", "vlan": "any", "group": "239.1.0.0/16", "ssrc": 0x12345678},
+            # A number to YAML 1.1 unless it is quoted.
+            "outputs": [{"port": "red-out", "group": "239.2.2.2", "source_mac": "10:20:30:40:50:51"}],
+        },
+        {"name": "noise", "match": {"port": "red-in", "destination": "192.0.2.255"}, "drop": True},
     ],
+    "cross_connects": [{"name": "cable", "ports": ["on", "red-out"]}],
 }
 
 

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sections of the configuration about what becomes of frames. Part of the one declaration in `schema`."""
+
+from pydantic import Field
+
+from appliance.config.fields import Name
+from appliance.config.match import Match
+from appliance.config.outputs import Outputs
+from appliance.config.section import Section
+
+
+class Route(Section):
+    """Frames that match go to every output, to the host stack, or nowhere; exactly one of the three.
+
+    Keys to come beside `outputs`: `protect:` (ST 2022-7) and `observe:`.
+    """
+
+    name: Name = Field(description="a name for the route")
+    match: Match | None = Field(
+        default=None, description="which frames it takes; absent: those of ports whose `default:` names it"
+    )
+    outputs: Outputs | None = Field(
+        default=None,
+        description="1 to 8 outputs: the name of a port, or a mapping with `port:` and what is rewritten",
+    )
+    drop: bool = Field(default=False, description="true: the frames are dropped and counted as `by_route`")
+    to_host: bool = Field(
+        default=False,
+        description="true: the frames go to the host stack, by the port `netmap:INTERFACE^` of their interface",
+    )
+
+    def __str__(self) -> str:
+        """`red-in vlan 100 239.1.2.1:6000 → red-out, blue-out`."""
+        where = "default only" if self.match is None else str(self.match)
+        return f"{where} → {self.render_fate()}"
+
+    def render_fate(self) -> str:
+        """What becomes of the frames."""
+        if self.outputs:
+            return ", ".join(str(output) for output in self.outputs)
+        return "drop" if self.drop else "host"
+
+
+class CrossConnect(Section):
+    """Two whole ports: what arrives at one and no route takes leaves through the other, both ways."""
+
+    name: Name = Field(description="a name for the cross-connect")
+    ports: list[Name] = Field(min_length=2, max_length=2, description="the names of two ports")
+
+    def __str__(self) -> str:
+        return f"cross-connect {' ↔ '.join(self.ports)}"
