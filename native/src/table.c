@@ -233,6 +233,9 @@ void fp_table_flat_copy(struct fp_table_flat *to, const struct fp_table_flat *fr
     memcpy(to, from, offsetof(struct fp_table_flat, buckets));
     memcpy(to->buckets, from->buckets, (from->mask + 1) * sizeof from->buckets[0]);
     memcpy(to->entries, from->entries, from->count * sizeof from->entries[0]);
+    if (from->count < FP_MAX_ROUTES) {
+        to->entries[FP_MAX_ROUTES - 1].level = UINT8_MAX; /* an empty bucket leads here; what lies here fits no frame */
+    }
     memcpy(to->rewrites + 1, from->rewrites + 1, from->rewrite_count * sizeof from->rewrites[0]);
     for (uint32_t port = 0; port < FP_MAX_PORTS; port++) {
         to->plain[port] = plain_find(from, port);

@@ -131,7 +131,8 @@ static inline bool fp_entry_equals(const struct fp_table_entry *entry, bool wide
     return differs == 0;
 }
 
-/* The entry a bucket names with index + 1. */
+/* The entry a bucket names with index + 1. An empty one's is the last: either a route like any other, or one whose
+ * level no frame has (fp_table_flat_copy), whatever an older table left there. */
 static inline const struct fp_table_entry *fp_table_entry_of(const struct fp_table_flat *table, uint16_t route) {
     return &table->entries[(route - 1U) & (FP_MAX_ROUTES - 1)];
 }

@@ -98,7 +98,53 @@ static void every_route_of_a_full_table(void) {
     rig_close(&rig);
 }
 
+static void rig_renew(struct rig *rig) {
+    fp_table_destroy(rig->table);
+    CHECK_EQ(fp_table_create(FP_MAX_ROUTES, &rig->table), 0);
+}
+
+/* Their entries still lie in the segment's two tables; an empty bucket must not lead to the last of them. */
+static void routes_that_went_take_nothing(void) {
+    struct rig rig;
+    rig_open(&rig, 2, 512, 0, FP_WAIT_BUSY);
+    for (uint32_t i = 0; i < FP_MAX_ROUTES; i++) {
+        route_add(&rig, i);
+    }
+    for (int tables = 0; tables < 2; tables++) {
+        rig_publish(&rig);
+        (void)fp_worker_turn(rig.worker);
+    }
+    rig_renew(&rig);
+    route_add(&rig, 1);
+    struct frame_shape gone = shape_of(FP_MAX_ROUTES - 1, FP_MAX_ROUTES - 1);
+    for (int tables = 0; tables < 2; tables++) {
+        rig_publish(&rig);
+        inject(&rig, &gone);
+        (void)fp_worker_turn(rig.worker);
+    }
+    CHECK_EQ(rig_counters(&rig, 0).dropped_frames[FP_DROP_NO_ROUTE], 2);
+    CHECK_EQ(rig_counters(&rig, 0).forwarded_frames, 0);
+    rig_check_balance(&rig);
+    rig_close(&rig);
+}
+
+/* Port 0, tags of id 0 and no address: a key of zeros, as unused memory has. */
+static void a_key_of_zeros_fits_no_unused_entry(void) {
+    struct rig rig;
+    struct frame_shape zeros = {.tags = 3, .payload_bytes = 20};
+    rig_open(&rig, 2, 64, 0, FP_WAIT_BUSY);
+    route_add(&rig, 1);
+    rig_publish(&rig);
+    inject(&rig, &zeros);
+    (void)fp_worker_turn(rig.worker);
+    CHECK_EQ(rig_counters(&rig, 0).dropped_frames[FP_DROP_NOT_IP], 1);
+    rig_check_balance(&rig);
+    rig_close(&rig);
+}
+
 int main(void) {
     RUN(every_route_of_a_full_table);
+    RUN(routes_that_went_take_nothing);
+    RUN(a_key_of_zeros_fits_no_unused_entry);
     return 0;
 }
