@@ -48,8 +48,11 @@ def load_compat() -> tuple[Compat, ...]:
 
 
 def parse_compat(entry: dict[str, object], text: str) -> Compat:
-    """One entry of the file with its header's text."""
-    return Compat.model_validate({**entry, "text": text, "sha256": hashlib.sha256(text.encode()).hexdigest()})
+    """One entry of the file with its header's text; its hash is of what is compiled in."""
+    added = _render_text(str(entry["name"]), text)
+    return Compat.model_validate(
+        {**entry, "text": text, "sha256": hashlib.sha256(added.encode()).hexdigest()}
+    )
 
 
 def select_compat(known: Iterable[Compat], version: tuple[int, int, int]) -> tuple[Compat, ...]:
@@ -71,7 +74,13 @@ def find_header(entry: Compat, folders: Iterable[Path]) -> Path | None:
 
 def render_compat(entries: Iterable[Compat]) -> str:
     """What is added to the header all of netmap's sources include."""
-    return "".join(f"\n{_MARK.format(entry.name)}\n{entry.text}" for entry in entries)
+    return "".join(_render_text(entry.name, entry.text) for entry in entries)
+
+
+def _render_text(name: str, text: str) -> str:
+    # File and line of its own: FORTIFY_SOURCE compiles both into the module, and how many lines netmap's probes wrote
+    # above depends on which drivers they looked at.
+    return f'\n{_MARK.format(name)}\n#line 1 "compat/{name}.h"\n{text}'
 
 
 def parse_names(header: str) -> tuple[str, ...]:

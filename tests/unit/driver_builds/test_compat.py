@@ -78,6 +78,18 @@ def test_names_come_back_from_what_is_written() -> None:
     assert parse_names("#define X\n") == ()
 
 
+def test_what_is_above_does_not_matter(tmp_path: Path) -> None:
+    """FORTIFY_SOURCE compiles file and line into netmap.ko; above stands what netmap's probes found of any drivers."""
+    entry = parse_compat(_entry().model_dump(exclude={"text", "sha256"}), "where __FILE__ __LINE__\n")
+    seen = []
+    for lines in (1, 30):
+        header = tmp_path / "netmap_linux_config.h"
+        header.write_text("#define FOUND\n" * lines + render_compat([entry]))
+        done = subprocess.run(["gcc", "-E", "-P", str(header)], capture_output=True, text=True, check=True)
+        seen.append(done.stdout.strip())
+    assert seen == ['where "compat/strncpy.h" 1'] * 2
+
+
 def test_the_texts_compile_and_do_what_they_say(tmp_path: Path) -> None:
     (tmp_path / "linux").mkdir()
     (tmp_path / "linux/string.h").write_text("#include <stddef.h>\nsize_t strnlen(const char *, size_t);\n")
