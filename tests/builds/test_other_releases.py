@@ -14,6 +14,8 @@ from driver_builds.release import release_order
 
 from .conftest import Builder
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
+
 LINES = [("debian 11", "5.10", None), ("debian 13", "6.12", None), ("debian 12", "6.1", "rt")]
 
 
