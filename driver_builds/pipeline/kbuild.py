@@ -56,7 +56,7 @@ def render_flags(build: BuildContext, subject: str) -> str:
     bytes anywhere.
     """
     tree = build.tree.path
-    flags = ["-g" if build.inputs.debug_symbols else "-g0"]
+    flags = ["-pipe", "-g" if build.inputs.debug_symbols else "-g0"]
     flags += [f"-ffile-prefix-map={build.ready_kernel.root}=linux"] if build.inputs.debug_symbols else []
     flags += [f"-ffile-prefix-map={build.work}=.", f"-ffile-prefix-map={tree}=netmap"]
     # A netmap.ko that is used again brings its own header; where it lacks a driver, a new one stands before it.

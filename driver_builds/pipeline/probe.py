@@ -117,7 +117,7 @@ def _build_command(build: BuildContext, drivers: list[Driver]) -> list[str]:
         "--no-utils",
         "--no-force-debug",
         # What a probe finds is whether it compiles: no debug information, no symbol versions, no check of the object.
-        "--kernel-opts=KCFLAGS=-g0 CONFIG_MODVERSIONS= objtool=/bin/true",
+        "--kernel-opts=KCFLAGS=-g0\\ -pipe CONFIG_MODVERSIONS= objtool=/bin/true",
         *(f"--{'enable' if name in wanted else 'disable'}-{name}" for name in SUBSYSTEMS),
     ]
 
