@@ -6,6 +6,7 @@ void fp_burst_open(struct fp_burst *burst, struct fp_worker *worker, uint32_t in
     burst->worker = worker;
     burst->ingress = &worker->ports[ingress];
     burst->ring = &burst->ingress->port->rx[ring_index];
+    burst->routes = worker->segment->routes;
     burst->ring_index = ring_index;
     burst->port = ingress;
     burst->opened = 0;
@@ -21,9 +22,13 @@ void fp_burst_open(struct fp_burst *burst, struct fp_worker *worker, uint32_t in
  * and e1000e leave the last receive descriptor unset when they start, a NIC may skip it, and it comes in as such a
  * slot.
  */
-bool fp_burst_take_odd(struct fp_burst *burst, uint32_t length, bool sound, bool more) {
+bool fp_burst_take_odd(struct fp_burst *burst, uint64_t word, uint64_t ptr) {
     struct fp_ring *ring = burst->ring;
     bool inside = ring->inside_multi_slot;
+    bool more = (word >> 48 & burst->more_flag) != 0;
+    uint32_t length = fp_word_length(word);
+    uint64_t offset = ptr & ring->offset_mask;
+    bool sound = offset <= ring->buffer_bytes && fp_slot_is_sound(ring, fp_word_buffer(word), (uint32_t)offset, length);
     if (ring->whole_frames && length == 0) {
         return false;
     }
@@ -46,48 +51,63 @@ bool fp_burst_take_odd(struct fp_burst *burst, uint32_t length, bool sound, bool
     return !inside;
 }
 
-void fp_burst_open_cursor(struct fp_burst *burst, uint32_t port) {
+void fp_burst_open_cursor(struct fp_burst *burst, struct fp_cursor *cursor) {
+    uint32_t port = (uint32_t)(cursor - burst->cursors);
+    if ((burst->opened >> port & 1) != 0) {
+        if (cursor->rest > 0) { /* else it is full where it is */
+            cursor->slot = cursor->slots;
+            cursor->run = cursor->rest;
+            cursor->rest = 0;
+        }
+        return;
+    }
     struct fp_worker_port *egress = &burst->worker->ports[port];
     const struct fp_ring *ring = &egress->port->tx[burst->ring_index % egress->port->info.tx_rings];
     uint32_t space = fp_ring_space(ring);
-    burst->opened |= 1U << port;
+    uint32_t at = space > 0 ? ring->shared->head % ring->slots : 0;
+    uint32_t run = space < ring->slots - at ? space : ring->slots - at;
     bool swaps = egress->port->info.region == burst->ingress->port->info.region;
-    burst->cursors[port] = (struct fp_cursor){
-        .egress = egress,
-        .ring = ring,
+    burst->opened |= 1U << port;
+    *cursor = (struct fp_cursor){
+        .slot = ring->shared->slot + at,
+        .run = run,
+        .rest = space - run,
+        .opened_with = space,
         .slots = ring->shared->slot,
-        .at = space > 0 ? ring->shared->head % ring->slots : 0,
-        .space = space,
+        .slots_count = ring->slots,
+        .ring = ring,
+        .egress = egress,
         .limit_bytes = egress->port->info.buffer_bytes,
         .swap_bytes = swaps ? egress->port->info.buffer_bytes : 0,
         .first_buffer = ring->first_buffer,
         .buffer_span = ring->buffer_count - ring->first_buffer,
-        .slots_count = ring->slots,
     };
 }
 
-static void cursor_close(const struct fp_cursor *cursor) {
+static void cursor_close(struct fp_cursor *cursor) {
     struct fp_port_counters *counters = &cursor->egress->counters;
-    uint64_t sent = cursor->swapped_frames + cursor->copied_frames;
+    uint64_t sent = cursor->opened_with - cursor->run - cursor->rest;
     if (sent > 0) {
-        fp_ring_advance(cursor->ring, cursor->at);
+        uint32_t at = (uint32_t)(cursor->slot - cursor->slots);
+        fp_ring_advance(cursor->ring, at == cursor->slots_count ? 0 : at);
         cursor->egress->unsent = true;
     }
     counters->offered_frames += sent + cursor->full_frames + cursor->too_long_frames;
     counters->transmitted_frames += sent;
     counters->transmitted_bytes += cursor->sent_bytes;
-    counters->swapped_frames += cursor->swapped_frames;
+    counters->swapped_frames += sent - cursor->copied_frames;
     counters->copied_frames += cursor->copied_frames;
     counters->tx_full_frames += cursor->full_frames;
     counters->tx_too_long_frames += cursor->too_long_frames;
     cursor->egress->counters_changed = true;
+    cursor->run = 0; /* the next burst opens it anew */
 }
 
 void fp_burst_close(struct fp_burst *burst) {
     struct fp_port_counters *counters = &burst->ingress->counters;
     burst->ingress->copied = false;
     for (uint32_t left = burst->opened; left != 0; left &= left - 1) {
-        const struct fp_cursor *cursor = &burst->cursors[__builtin_ctz(left)];
+        struct fp_cursor *cursor = &burst->cursors[__builtin_ctz(left)];
         burst->ingress->copied = burst->ingress->copied || cursor->copied_frames > 0;
         cursor_close(cursor);
     }

@@ -9,38 +9,84 @@
 #include "output.h"
 #include "take.h"
 
-enum { FEW_ROUTES = 256 };
-
 /* A frame between two stages. */
 struct item {
     struct fp_frame frame;
     uint64_t hash;
-    uint64_t words[FP_KEY_WORDS]; /* of one shape: masked; else the key's */
+    const struct fp_table_entry *entry; /* most likely its route; once matched: its route, or NULL */
+    struct fp_cursor *cursor;           /* NULL: not the usual way */
+    uint64_t words[FP_KEY_WORDS];       /* of one shape: masked; else the key's */
 };
 
-/* Slots to keys; the bucket that the first shape makes of them is fetched. Returns the frames. */
-static inline __attribute__((always_inline)) uint32_t
-stage_parse(struct fp_burst *burst, struct item *item, uint32_t at, uint32_t count, bool wide, bool one_shape) {
-    const struct fp_table_flat *table = burst->worker->table;
-    const struct fp_window ring = fp_window_open(burst);
+enum { LINE_BYTES = 64, MOST_FETCHED_BYTES = 2048 };
+
+/* Slots to frames, whose first lines are fetched, or all lines where they will be copied. Returns how many. */
+static inline __attribute__((always_inline)) uint32_t take_run(struct fp_burst *burst, struct item *item, uint32_t at,
+                                                               uint32_t count, bool whole) {
+    struct fp_window ring = fp_window_open(burst);
+    struct netmap_slot *slot = &burst->ring->shared->slot[at];
     const struct item *first = item;
-    const uint32_t number = table->order[0] & (FP_MAX_SHAPES - 1);
-    const struct fp_table_shape shape = table->shapes[number];
-    const uint32_t mask = table->mask & (FP_TABLE_BUCKETS - 1);
-    const uint32_t port = burst->port;
-    uint64_t bytes = 0;
-    for (; count > 0; count--) {
-        bool taken = fp_window_take(burst, &ring, &ring.slots[at], &item->frame, &bytes);
-        at = at + 1 == ring.slots_count ? 0 : at + 1;
-        if (__builtin_expect(!taken, 0)) {
+    for (const struct netmap_slot *end = slot + count; slot < end; slot++) {
+        if (__builtin_expect(!fp_window_take(burst, &ring, slot, &item->frame), 0)) {
             continue;
         }
+        __builtin_prefetch(item->frame.bytes);
+        if (whole) {
+            uint32_t length = fp_frame_length(&item->frame);
+            length = length < MOST_FETCHED_BYTES ? length : MOST_FETCHED_BYTES;
+            for (uint32_t line = LINE_BYTES; line < length; line += LINE_BYTES) {
+                __builtin_prefetch(item->frame.bytes + line, 0, 2);
+            }
+        }
+        item++;
+    }
+    return (uint32_t)(item - first);
+}
+
+/* Out of line, so that each stage has the registers for itself. */
+static __attribute__((noinline)) uint32_t take_headers(struct fp_burst *burst, struct item *items, uint32_t at,
+                                                       uint32_t count) {
+    return take_run(burst, items, at, count, false);
+}
+
+static __attribute__((noinline)) uint32_t take_whole(struct fp_burst *burst, struct item *items, uint32_t at,
+                                                     uint32_t count) {
+    return take_run(burst, items, at, count, true);
+}
+
+/* A batch, which may go over the ring's end. */
+static uint32_t stage_take(struct fp_burst *burst, struct item *items, uint32_t at, uint32_t count) {
+    uint32_t run = burst->ring->slots - at;
+    run = run < count ? run : count;
+    uint32_t (*take)(struct fp_burst *, struct item *, uint32_t, uint32_t) =
+        burst->ingress->copied ? take_whole : take_headers;
+    uint32_t frames = take(burst, items, at, run);
+    return run == count ? frames : frames + take(burst, items + frames, 0, count - run);
+}
+
+/* Frames to keys; the bucket that the first shape makes of them is fetched. Frames that are none are dropped. Returns
+ * how many are left. */
+static inline __attribute__((always_inline)) uint32_t stage_parse(struct fp_burst *burst, struct item *items,
+                                                                  uint32_t count, bool wide, bool one_shape) {
+    const struct fp_table_flat *table = burst->worker->table;
+    const uint32_t number = table->order[0] & (FP_MAX_SHAPES - 1);
+    const struct fp_table_shape *shape = &table->shapes[number];
+    const uint32_t mask = table->mask & (FP_TABLE_BUCKETS - 1);
+    const uint32_t port = burst->port;
+    struct item *end = items + count;
+    for (struct item *item = items; item < end;) {
         uint64_t words[FP_KEY_WORDS];
         uint64_t masked[FP_KEY_WORDS];
-        (void)fp_frame_read_inline(item->frame.bytes, fp_frame_length(&item->frame), port, wide, words,
-                                   &item->frame.layout);
-        fp_shape_mask(&shape, wide, words, masked);
-        uint64_t hash = fp_shape_hash(number, wide && shape.wide, masked);
+        unsigned refusal = fp_frame_read_inline(item->frame.bytes, fp_frame_length(&item->frame), port, wide, words,
+                                                &item->frame.layout);
+        if (__builtin_expect(refusal == FP_DROP_SHORT + 1, 0)) { /* no route takes it, whatever it compares */
+            fp_burst_drop(burst, FP_DROP_SHORT);
+            end--;
+            memmove(item, item + 1, (size_t)(end - item) * sizeof *item);
+            continue;
+        }
+        fp_shape_mask(shape, wide, words, masked);
+        uint64_t hash = fp_shape_hash(number, wide && shape->wide, masked);
         __builtin_prefetch(&table->buckets[hash & mask]);
         item->hash = hash;
         for (unsigned word = 0; word < (wide ? FP_KEY_WORDS : FP_KEY_NARROW); word++) {
@@ -48,152 +94,182 @@ stage_parse(struct fp_burst *burst, struct item *item, uint32_t at, uint32_t cou
         }
         item++;
     }
-    burst->received_bytes += bytes;
-    return (uint32_t)(item - first);
+    return (uint32_t)(end - items);
 }
 
-/* What the route in the bucket needs: most likely it is the one. */
-static __attribute__((noinline)) void stage_fetch(const struct fp_burst *burst, const struct item *items,
-                                                  uint32_t count) {
+static __attribute__((noinline)) uint32_t parse_narrow(struct fp_burst *burst, struct item *items, uint32_t count) {
+    return stage_parse(burst, items, count, false, true);
+}
+
+static __attribute__((noinline)) uint32_t parse_wide(struct fp_burst *burst, struct item *items, uint32_t count) {
+    return stage_parse(burst, items, count, true, true);
+}
+
+static __attribute__((noinline)) uint32_t parse_shapes(struct fp_burst *burst, struct item *items, uint32_t count) {
+    return stage_parse(burst, items, count, true, false);
+}
+
+/* The first route whose tag is the frame's, nearly always the right one (any where there is none), and what it needs.
+ */
+static __attribute__((noinline)) void stage_fetch(const struct fp_burst *burst, struct item *items, uint32_t count) {
     const struct fp_table_flat *table = burst->worker->table;
-    const struct fp_route_block *counters = burst->worker->segment->routes;
-    uint32_t mask = table->mask & (FP_TABLE_BUCKETS - 1);
-    for (uint32_t i = 0; i < count; i++) {
-        struct fp_table_bucket bucket = table->buckets[items[i].hash & mask];
-        const struct fp_table_entry *entry = &table->entries[(bucket.route - 1U) & (FP_MAX_ROUTES - 1)];
-        __builtin_prefetch(entry);
-        __builtin_prefetch(&entry->quick);
+    const struct fp_route_block *counters = burst->routes;
+    const uint32_t mask = table->mask & (FP_TABLE_BUCKETS - 1);
+    for (struct item *item = items; item < items + count; item++) {
+        uint32_t at = (uint32_t)item->hash & mask;
+        uint16_t tag = (uint16_t)(item->hash >> 48);
+        struct fp_table_bucket bucket = table->buckets[at];
+        for (uint32_t left = mask; bucket.tag != tag && bucket.route != 0 && left > 0; left--) {
+            at = (at + 1) & mask;
+            bucket = table->buckets[at];
+        }
+        item->entry = fp_table_entry_of(table, bucket);
+        __builtin_prefetch(item->entry);
         __builtin_prefetch(&counters[bucket.counter % FP_MAX_ROUTES], 1);
     }
 }
 
-static void refuse(struct fp_burst *burst, const struct fp_frame *frame) {
-    uint32_t refusal = frame->layout.refusal;
+/*
+ * A frame whose route is known. Usual is one output that gets the buffer itself, as it came or with the quick rewrite,
+ * done here; whatever else a route asks for has a flag, and leads by `cursor` NULL to fp_burst_output.
+ */
+static inline __attribute__((always_inline)) void match(struct fp_burst *burst, struct item *item,
+                                                        const struct fp_table_entry *entry) {
+    struct fp_cursor *cursor = fp_burst_cursor(burst, entry->first.port);
+    uint32_t length = fp_frame_length(&item->frame);
+    item->entry = entry;
+    item->cursor = length <= cursor->swap_bytes ? cursor : NULL;
+    fp_burst_count_route(burst, entry->counter, 1, length);
+    if (entry->flags == (FP_ENTRY_SIMPLE | FP_ENTRY_QUICK) && item->frame.layout.version == 4) {
+        if (__builtin_expect(length <= cursor->swap_bytes, 1)) {
+            fp_quick_apply(item->frame.bytes, &item->frame.layout, &entry->quick, entry->quick_kind);
+        }
+    } else if (__builtin_expect(entry->flags != (FP_ENTRY_SIMPLE | FP_ENTRY_AS_IT_CAME), 0)) {
+        item->cursor = NULL;
+    }
+}
+
+static void refuse(struct fp_burst *burst, struct item *item) {
+    uint32_t refusal = item->frame.layout.refusal;
+    item->entry = NULL;
+    item->cursor = NULL;
     fp_burst_drop(burst, refusal != 0 ? (enum fp_drop)(refusal - 1) : FP_DROP_NO_ROUTE);
 }
 
-static inline __attribute__((always_inline)) void stage_forward(struct fp_burst *burst, const struct item *items,
-                                                                uint32_t count, bool wide) {
+static inline __attribute__((always_inline)) void stage_match(struct fp_burst *burst, struct item *items,
+                                                              uint32_t count, bool wide) {
     const struct fp_table_flat *table = burst->worker->table;
     const uint32_t number = table->order[0] & (FP_MAX_SHAPES - 1);
     const bool wide_shape = wide && table->shapes[number].wide;
-    for (const struct item *item = items; item < items + count; item++) {
-        const struct fp_table_entry *entry = fp_shape_find(table, number, wide_shape, item->hash, item->words);
-        const struct fp_layout *layout = &item->frame.layout;
-        if (__builtin_expect(entry != NULL && entry->level <= layout->level, 1) &&
-            __builtin_expect(layout->refusal != FP_DROP_SHORT + 1, 1)) {
-            fp_burst_deliver(burst, &item->frame, entry);
+    for (struct item *item = items; item < items + count; item++) {
+        const struct fp_table_entry *entry = item->entry;
+        if (__builtin_expect(!fp_entry_equals(entry, wide_shape, item->words), 0)) {
+            entry = fp_shape_find(table, number, wide_shape, item->hash, item->words);
+        }
+        if (__builtin_expect(entry != NULL && entry->level <= item->frame.layout.level, 1)) {
+            match(burst, item, entry);
         } else {
-            refuse(burst, &item->frame);
+            refuse(burst, item);
         }
     }
+}
+
+static __attribute__((noinline)) void match_narrow(struct fp_burst *burst, struct item *items, uint32_t count) {
+    stage_match(burst, items, count, false);
+}
+
+static __attribute__((noinline)) void match_wide(struct fp_burst *burst, struct item *items, uint32_t count) {
+    stage_match(burst, items, count, true);
 }
 
 /* The same over several shapes. */
-static __attribute__((noinline)) void stage_forward_shapes(struct fp_burst *burst, const struct item *items,
-                                                           uint32_t count) {
+static __attribute__((noinline)) void match_shapes(struct fp_burst *burst, struct item *items, uint32_t count) {
     const struct fp_table_flat *table = burst->worker->table;
-    for (const struct item *item = items; item < items + count; item++) {
-        const struct fp_layout *layout = &item->frame.layout;
-        const struct fp_table_entry *entry = NULL;
-        if (layout->refusal != FP_DROP_SHORT + 1) {
-            entry = fp_table_search(table, item->words, burst->port, layout->level);
-        }
+    for (struct item *item = items; item < items + count; item++) {
+        const struct fp_table_entry *entry = fp_table_search(table, item->words, burst->port, item->frame.layout.level);
         if (entry != NULL) {
-            fp_burst_deliver(burst, &item->frame, entry);
+            match(burst, item, entry);
         } else {
-            refuse(burst, &item->frame);
+            refuse(burst, item);
         }
     }
 }
 
-/* Out of line, so that each has the registers for itself. */
-static __attribute__((noinline)) uint32_t parse_narrow(struct fp_burst *burst, struct item *items, uint32_t at,
-                                                       uint32_t count) {
-    return stage_parse(burst, items, at, count, false, true);
+/* Frames to transmit slots, in the order they came. */
+static __attribute__((noinline)) void stage_send(struct fp_burst *burst, const struct item *items, uint32_t count) {
+    for (const struct item *item = items; item < items + count; item++) {
+        struct fp_cursor *cursor = item->cursor;
+        struct fp_place place;
+        if (__builtin_expect(cursor == NULL, 0)) {
+            if (item->entry != NULL) {
+                fp_burst_output(burst, &item->frame, item->entry);
+            }
+            continue;
+        }
+        if (__builtin_expect(cursor->run == 0, 0)) {
+            fp_burst_open_cursor(burst, cursor);
+        }
+        if (__builtin_expect(cursor->run == 0, 0) || __builtin_expect(!fp_cursor_peek(cursor, &place), 0)) {
+            cursor->full_frames++;
+            fp_burst_drop(burst, FP_DROP_TX_FULL);
+            continue;
+        }
+        fp_cursor_swap(cursor, &place, &item->frame, item->frame.ptr, item->frame.word);
+        burst->forwarded_frames++;
+    }
 }
 
-static __attribute__((noinline)) uint32_t parse_wide(struct fp_burst *burst, struct item *items, uint32_t at,
-                                                     uint32_t count) {
-    return stage_parse(burst, items, at, count, true, true);
-}
-
-static __attribute__((noinline)) uint32_t parse_shapes(struct fp_burst *burst, struct item *items, uint32_t at,
-                                                       uint32_t count) {
-    return stage_parse(burst, items, at, count, true, false);
-}
-
-static __attribute__((noinline)) void forward_narrow(struct fp_burst *burst, const struct item *items, uint32_t count) {
-    stage_forward(burst, items, count, false);
-}
-
-static __attribute__((noinline)) void forward_wide(struct fp_burst *burst, const struct item *items, uint32_t count) {
-    stage_forward(burst, items, count, true);
-}
-
-/* A batch through the stages. Tables of few routes lie in the nearest caches anyway. */
-static void forward_batch(struct fp_burst *burst, uint32_t at, uint32_t count) {
+/* A batch of taken frames through the other stages. */
+static void forward_batch(struct fp_burst *burst, struct item *items, uint32_t count) {
     const struct fp_table_flat *table = burst->worker->table;
-    struct item items[FP_BATCH_FRAMES];
-    bool one_shape = table->shape_count == 1;
-    uint32_t frames;
-    if (!one_shape) {
-        frames = parse_shapes(burst, items, at, count);
-    } else {
-        frames = table->wide != 0 ? parse_wide(burst, items, at, count) : parse_narrow(burst, items, at, count);
-    }
-    if (table->count > FEW_ROUTES) {
-        stage_fetch(burst, items, frames);
-    }
-    if (!one_shape) {
-        stage_forward_shapes(burst, items, frames);
+    if (table->shape_count != 1) {
+        count = parse_shapes(burst, items, count);
+        match_shapes(burst, items, count);
     } else if (table->wide != 0) {
-        forward_wide(burst, items, frames);
+        count = parse_wide(burst, items, count);
+        stage_fetch(burst, items, count);
+        match_wide(burst, items, count);
     } else {
-        forward_narrow(burst, items, frames);
+        count = parse_narrow(burst, items, count);
+        stage_fetch(burst, items, count);
+        match_narrow(burst, items, count);
     }
+    stage_send(burst, items, count);
 }
 
-enum { LINE_BYTES = 64, MOST_FETCHED_BYTES = 2048 };
-
-/* The first lines of frames, or all where they will be copied; of a damaged slot anything inside the buffers. */
-static inline void fetch_frames(const struct fp_ring *ring, uint32_t at, uint32_t count, bool whole) {
-    const uint8_t *buffers = ring->buffers;
-    uint64_t offset_mask = ring->offset_mask;
-    uint64_t buffer_bytes = ring->buffer_bytes;
-    uint64_t end = buffer_bytes * ring->buffer_count;
+/* First lines of frames the next burst will take first; of a damaged slot anything inside the buffers. */
+static void fetch_frames(const struct fp_ring *ring, uint32_t at, uint32_t count) {
+    uint64_t end = (uint64_t)ring->buffer_bytes * ring->buffer_count;
     for (; count > 0; count--) {
         const struct netmap_slot *slot = &ring->shared->slot[at];
-        uint64_t word = fp_slot_load(slot);
-        uint64_t start = fp_word_buffer(word) * buffer_bytes + (fp_slot_load_ptr(slot) & offset_mask);
-        const uint8_t *frame = buffers + (start < end ? start : 0);
-        __builtin_prefetch(frame);
-        if (whole) {
-            uint32_t length = fp_word_length(word) < MOST_FETCHED_BYTES ? fp_word_length(word) : MOST_FETCHED_BYTES;
-            for (uint32_t line = LINE_BYTES; line < length; line += LINE_BYTES) {
-                __builtin_prefetch(frame + line, 0, 2);
-            }
-        }
+        uint64_t start = (uint64_t)fp_word_buffer(fp_slot_load(slot)) * ring->buffer_bytes +
+                         (fp_slot_load_ptr(slot) & ring->offset_mask);
+        __builtin_prefetch(ring->buffers + (start < end ? start : 0));
         at = fp_ring_next(ring, at);
     }
 }
 
-/* `waiting` frames are in the ring, of which `count` are this burst: the first lines of the others are fetched too. */
+/* While a batch goes through the stages, the frames of the next are on their way from memory. `waiting` frames are in
+ * the ring, of which `count` are this burst. */
 static void forward_routed(struct fp_burst *burst, uint32_t at, uint32_t count, uint32_t waiting) {
     const struct fp_ring *ring = burst->ring;
-    bool whole = burst->ingress->copied;
-    uint32_t fetched = waiting < FP_AHEAD_FRAMES ? waiting : FP_AHEAD_FRAMES;
-    if (count == waiting || burst->ingress->idle) {
-        fetch_frames(ring, at, fetched, whole); /* else the burst before did */
+    struct item batches[2][FP_BATCH_FRAMES];
+    uint32_t taken = count < FP_BATCH_FRAMES ? count : FP_BATCH_FRAMES;
+    uint32_t frames = stage_take(burst, batches[0], at, taken);
+    for (unsigned now = 0; frames > 0 || taken < count; now ^= 1) {
+        uint32_t more = count - taken < FP_BATCH_FRAMES ? count - taken : FP_BATCH_FRAMES;
+        uint32_t next = 0;
+        if (more > 0) {
+            next = stage_take(burst, batches[now ^ 1], fp_ring_skip(ring, at, taken), more);
+        } else {
+            more = waiting - count < FP_BATCH_FRAMES ? waiting - count : FP_BATCH_FRAMES;
+            fetch_frames(ring, fp_ring_skip(ring, at, count), more);
+            more = 0;
+        }
+        taken += more;
+        forward_batch(burst, batches[now], frames);
+        frames = next;
     }
-    for (uint32_t done = 0; done < count; done += FP_BATCH_FRAMES) {
-        uint32_t now = count - done < FP_BATCH_FRAMES ? count - done : FP_BATCH_FRAMES;
-        uint32_t more = waiting - fetched < now ? waiting - fetched : now;
-        fetch_frames(ring, fp_ring_skip(ring, at, fetched), more, whole);
-        fetched += more;
-        forward_batch(burst, fp_ring_skip(ring, at, done), now);
-    }
-    burst->ingress->idle = waiting - count < FP_AHEAD_FRAMES;
 }
 
 uint32_t fp_worker_forward(struct fp_worker *worker, uint32_t ingress, uint32_t ring_index) {

@@ -91,6 +91,30 @@ static inline void fp_frame_read_wide(const uint8_t *ip, uint32_t payload_bytes,
     words[5] = fp_load_u16(udp) | (uint64_t)(ip[1] >> 2) << 16 | payload_type << 24 | ssrc << 32;
 }
 
+/* IPv4 over UDP at `l3`, false where it is anything unusual; `base` is word 2 but for the UDP port. */
+static inline __attribute__((always_inline)) bool fp_frame_read_usual(const uint8_t *frame, uint8_t l3, uint32_t length,
+                                                                      uint64_t base, bool wide,
+                                                                      uint64_t words[FP_KEY_WORDS],
+                                                                      struct fp_layout *layout) {
+    const uint8_t *ip = frame + l3;
+    const uint8_t *udp = ip + FP_IPV4_BYTES;
+    uint64_t head = fp_load_raw_u64(ip);
+    uint32_t total = __builtin_bswap16((uint16_t)(head >> 16));
+    uint32_t udp_bytes = fp_load_u16(udp + 4);
+    if ((head & FP_IPV4_HEAD_MASK) != FP_IPV4_HEAD || ip[9] != FP_PROTOCOL_UDP || total > length - l3 ||
+        udp_bytes < FP_UDP_BYTES || udp_bytes + FP_IPV4_BYTES > total) {
+        return false;
+    }
+    *layout = (struct fp_layout){FP_LEVEL_UDP, 4, l3, 0, (uint16_t)(l3 + FP_IPV4_BYTES), 0};
+    words[0] = 0;
+    words[1] = FP_MAPPED_WORD | (uint64_t)fp_load_raw_u32(ip + 16) << 32;
+    words[2] = base | (uint64_t)fp_load_u16(udp + 2) << 48;
+    if (wide) {
+        fp_frame_read_wide(ip, udp_bytes - FP_UDP_BYTES, words, layout);
+    }
+    return true;
+}
+
 /*
  * As fp_frame_read, into the words of a key, key->port included. Without `wide` only the narrow words are filled and
  * layout->rtp is false. The words are put together in registers: storing a key by its fields and loading it by its
@@ -100,40 +124,23 @@ static inline __attribute__((always_inline)) unsigned fp_frame_read_inline(const
                                                                            uint32_t port, bool wide,
                                                                            uint64_t words[FP_KEY_WORDS],
                                                                            struct fp_layout *layout) {
-    enum { TAGGED_BYTES = FP_ETHERNET_BYTES + FP_TAG_BYTES + FP_IPV4_BYTES + FP_UDP_BYTES };
+    enum {
+        TAGGED = FP_ETHERNET_BYTES + FP_TAG_BYTES,
+        TAGGED_BYTES = TAGGED + FP_IPV4_BYTES + FP_UDP_BYTES,
+    };
     if (__builtin_expect(length >= TAGGED_BYTES, 1)) {
+        uint64_t base = port | (uint64_t)FP_VLAN_NONE << 32;
         uint16_t type = fp_load_u16(frame + 12);
-        uint64_t vlan = FP_VLAN_NONE;
-        uint32_t l3 = FP_ETHERNET_BYTES;
-        *layout = (struct fp_layout){FP_LEVEL_UDP, 4, FP_ETHERNET_BYTES, 0, FP_ETHERNET_BYTES + FP_IPV4_BYTES, 0};
-        if (type == FP_ETHERTYPE_CTAG) {
-            vlan = fp_load_u16(frame + 14) & 0x0fff;
-            type = fp_load_u16(frame + 16);
-            l3 = FP_ETHERNET_BYTES + FP_TAG_BYTES;
-            *layout = (struct fp_layout){FP_LEVEL_UDP,
-                                         4,
-                                         FP_ETHERNET_BYTES + FP_TAG_BYTES,
-                                         0,
-                                         FP_ETHERNET_BYTES + FP_TAG_BYTES + FP_IPV4_BYTES,
-                                         0};
-        }
-        const uint8_t *ip = frame + l3;
-        const uint8_t *udp = ip + FP_IPV4_BYTES;
-        uint64_t head = fp_load_raw_u64(ip);
-        uint32_t total = __builtin_bswap16((uint16_t)(head >> 16));
-        uint32_t udp_bytes = fp_load_u16(udp + 4);
-        bool usual = type == FP_ETHERTYPE_IPV4 && (head & FP_IPV4_HEAD_MASK) == FP_IPV4_HEAD &&
-                     ip[9] == FP_PROTOCOL_UDP && total <= length - l3 &&
-                     udp_bytes - FP_UDP_BYTES <= total - (FP_IPV4_BYTES + FP_UDP_BYTES) &&
-                     total >= FP_IPV4_BYTES + FP_UDP_BYTES;
-        if (__builtin_expect(usual, 1)) {
-            words[0] = 0;
-            words[1] = FP_MAPPED_WORD | (uint64_t)fp_load_raw_u32(ip + 16) << 32;
-            words[2] = (port | (uint64_t)FP_VLAN_NONE << 32) | vlan << 16 | (uint64_t)fp_load_u16(udp + 2) << 48;
-            if (wide) {
-                fp_frame_read_wide(ip, udp_bytes - FP_UDP_BYTES, words, layout);
+        if (__builtin_expect(type == FP_ETHERTYPE_IPV4, 1)) {
+            base |= (uint64_t)FP_VLAN_NONE << 16;
+            if (fp_frame_read_usual(frame, FP_ETHERNET_BYTES, length, base, wide, words, layout)) {
+                return 0;
             }
-            return 0;
+        } else if (type == FP_ETHERTYPE_CTAG && fp_load_u16(frame + 16) == FP_ETHERTYPE_IPV4) {
+            base |= (uint64_t)(fp_load_u16(frame + 14) & 0x0fff) << 16;
+            if (fp_frame_read_usual(frame, TAGGED, length, base, wide, words, layout)) {
+                return 0;
+            }
         }
     }
     struct fp_key key = {.port = (uint16_t)port};

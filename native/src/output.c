@@ -22,9 +22,27 @@ static void rewrite_all(uint8_t *bytes, const struct fp_frame *frame, const stru
     fp_rewrite_apply(bytes, &layout, rewrite);
 }
 
+enum { LINE_BYTES = 64, MOST_FETCHED_BYTES = 2048 };
+
+/*
+ * The lines the next copy to this output will write, most likely as many as this one: else each copy begins by waiting
+ * for them (1 to 4 at 1,404 bytes: 1.40 times the time of memcpy alone without this, 0.97 with it). Longer frames are
+ * found by the processor itself.
+ */
+static inline void fetch_next(const struct fp_cursor *cursor, uint32_t length) {
+    uint32_t buffer = cursor->run > 1 ? fp_word_buffer(fp_slot_load(cursor->slot + 1)) : 0;
+    if (length <= MOST_FETCHED_BYTES && buffer - cursor->first_buffer < cursor->buffer_span) {
+        const uint8_t *to = fp_ring_buffer(cursor->ring, buffer);
+        for (uint32_t line = 0; line < length; line += LINE_BYTES) {
+            __builtin_prefetch(to + line, 1);
+        }
+    }
+}
+
 static void send_by_copy(const struct taken *taken, const struct fp_frame *frame) {
     struct fp_cursor *cursor = taken->cursor;
-    struct netmap_slot *slot = &cursor->slots[cursor->at];
+    fetch_next(cursor, fp_frame_length(frame));
+    struct netmap_slot *slot = cursor->slot;
     uint8_t *to = fp_ring_buffer(cursor->ring, fp_word_buffer(taken->place.word));
     int growth = fp_vlan_growth(taken->rewrite);
     uint32_t before = fp_frame_length(frame);
@@ -47,8 +65,7 @@ static void send_by_copy(const struct taken *taken, const struct fp_frame *frame
     slot->ptr = taken->place.ptr & ~cursor->ring->offset_mask;
     fp_slot_store(slot, fp_word_resize(taken->place.word, length) & ~(FP_WORD_FLAGS ^ (uint64_t)NS_BUF_CHANGED << 48));
     cursor->copied_frames++;
-    cursor->sent_bytes += length;
-    fp_cursor_advance(cursor);
+    fp_cursor_advance(cursor, length);
 }
 
 /* Whether the frame may begin elsewhere in its buffer: in our own rings, whose slots say where. */
@@ -102,7 +119,7 @@ static unsigned places_take(struct fp_burst *burst, const struct fp_frame *frame
         int growth = fp_vlan_growth(next->rewrite);
         if (fp_frame_length(frame) + (uint32_t)growth > cursor->limit_bytes) {
             cursor->too_long_frames++;
-        } else if (!fp_cursor_peek(cursor, &next->place)) {
+        } else if (cursor->run == 0 || !fp_cursor_peek(cursor, &next->place)) {
             cursor->full_frames++;
         } else {
             next->moves = begins_anywhere(burst, cursor);

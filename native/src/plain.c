@@ -11,7 +11,7 @@ static uint32_t swap_run(struct fp_burst *burst, struct fp_cursor *cursor, uint3
                          uint32_t counter) {
     const struct fp_ring rx = *burst->ring;
     struct netmap_slot *from = &rx.shared->slot[at];
-    struct netmap_slot *to = &cursor->slots[cursor->at];
+    struct netmap_slot *to = cursor->slot;
     const uint64_t more_flag = (uint64_t)burst->more_flag << 48;
     const uint32_t span = rx.buffer_count - rx.first_buffer;
     const uint32_t to_first = cursor->first_buffer;
@@ -20,8 +20,7 @@ static uint32_t swap_run(struct fp_burst *burst, struct fp_cursor *cursor, uint3
     const struct netmap_slot *start = from;
     uint64_t bytes = 0;
     count = count < rx.slots - at ? count : rx.slots - at;
-    count = count < cursor->slots_count - cursor->at ? count : cursor->slots_count - cursor->at;
-    count = count < cursor->space ? count : cursor->space;
+    count = count < cursor->run ? count : cursor->run;
     for (const struct netmap_slot *end = from + count; from < end; from++, to++) {
         uint64_t received = fp_slot_load(from);
         uint64_t received_ptr = fp_slot_load_ptr(from);
@@ -47,21 +46,20 @@ static uint32_t swap_run(struct fp_burst *burst, struct fp_cursor *cursor, uint3
     if (done > 0) {
         fp_burst_count_route(burst, counter, done, bytes);
     }
-    cursor->swapped_frames += done;
+    cursor->slot += done;
+    cursor->run -= done;
     cursor->sent_bytes += bytes;
-    cursor->at = cursor->at + done == cursor->slots_count ? 0 : cursor->at + done;
-    cursor->space -= done;
     return done;
 }
 
 void fp_burst_plain(struct fp_burst *burst, uint32_t at, uint32_t count, const struct fp_table_entry *entry) {
     const struct fp_ring *ring = burst->ring;
-    bool simple = entry->flags == FP_ENTRY_SIMPLE && entry->first.rewrite == 0;
-    struct fp_cursor *cursor = simple ? fp_burst_cursor(burst, entry->first.port) : NULL;
-    const struct fp_window window = fp_window_open(burst);
+    bool simple = entry->flags == (FP_ENTRY_SIMPLE | FP_ENTRY_AS_IT_CAME);
+    struct fp_window window = fp_window_open(burst);
     struct fp_frame frame;
     while (count > 0) {
-        uint32_t done = simple && cursor->swap_bytes > 0 && !ring->inside_multi_slot
+        struct fp_cursor *cursor = simple ? fp_burst_cursor(burst, entry->first.port) : NULL; /* and its next run */
+        uint32_t done = cursor != NULL && cursor->swap_bytes > 0 && !ring->inside_multi_slot
                             ? swap_run(burst, cursor, at, count, entry->counter)
                             : 0;
         at = fp_ring_skip(ring, at, done);
@@ -69,10 +67,11 @@ void fp_burst_plain(struct fp_burst *burst, uint32_t at, uint32_t count, const s
         if (count == 0) {
             break;
         }
-        if (fp_window_take(burst, &window, &window.slots[at], &frame, &burst->received_bytes)) {
+        if (fp_window_take(burst, &window, &ring->shared->slot[at], &frame)) {
             frame.layout = (struct fp_layout){.level = FP_LEVEL_ETHERNET};
             if (fp_frame_length(&frame) >= FP_ETHERNET_BYTES) {
-                fp_burst_deliver(burst, &frame, entry);
+                fp_burst_count_route(burst, entry->counter, 1, fp_frame_length(&frame));
+                fp_burst_output(burst, &frame, entry);
             } else {
                 fp_burst_drop(burst, FP_DROP_SHORT);
             }

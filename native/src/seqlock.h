@@ -27,6 +27,27 @@ static inline void fp_seq_store(fp_sequence *sequence, fp_word *to, const uint64
     atomic_store_explicit(sequence, value + 1, memory_order_release);
 }
 
+/*
+ * Two totals read together, of which the first grows with every write and so needs no sequence beside it: it is written
+ * before and after the other.
+ */
+struct fp_pair {
+    fp_word first;
+    fp_word second;
+    fp_word first_again;
+};
+
+static inline void fp_pair_add(struct fp_pair *pair, uint64_t first, uint64_t second) {
+    first += atomic_load_explicit(&pair->first, memory_order_relaxed);
+    second += atomic_load_explicit(&pair->second, memory_order_relaxed);
+    atomic_store_explicit(&pair->first, first, memory_order_relaxed);
+    atomic_store_explicit(&pair->second, second, memory_order_release);
+    atomic_store_explicit(&pair->first_again, first, memory_order_release);
+}
+
+/* As fp_seq_load. */
+int fp_pair_load(const struct fp_pair *pair, uint64_t to[2]);
+
 /* FP_E_TORN where the write under way does not end within 200 ms; `to` is then untouched. */
 int fp_seq_load(const fp_sequence *sequence, const fp_word *from, uint64_t *to, size_t words);
 

@@ -92,8 +92,7 @@ int fp_state_read_route(const struct fp_state *state, uint32_t counter, struct f
     if (counter >= FP_MAX_ROUTES) {
         return FP_E_INVALID;
     }
-    const struct fp_route_block *block = &state->segment->routes[counter];
-    int result = fp_seq_load(&block->sequence, block->words, words, 2);
+    int result = fp_pair_load(&state->segment->routes[counter].pair, words);
     if (result == 0) {
         memcpy(out, words, sizeof *out);
     }

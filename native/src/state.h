@@ -34,11 +34,9 @@ struct fp_health_block {
     fp_word words[FP_HEALTH_WORDS];
 };
 
-/* Never across two cache lines: the loop touches a random one a frame. */
+/* Frames and bytes of a route. Never across two cache lines: the loop touches a random one a frame. */
 struct fp_route_block {
-    _Alignas(32) fp_sequence sequence;
-    uint32_t unused;
-    fp_word words[2]; /* struct fp_route_counters */
+    _Alignas(32) struct fp_pair pair; /* struct fp_route_counters */
 };
 
 /* Worker words that belong together, in the order of this enum. */

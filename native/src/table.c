@@ -8,8 +8,8 @@ static_assert((FP_MAX_ROUTES & (FP_MAX_ROUTES - 1)) == 0, "route indices are cli
 static_assert((FP_MAX_SHAPES & (FP_MAX_SHAPES - 1)) == 0, "shape numbers are clipped with a mask");
 static_assert(FP_MAX_ROUTES < UINT16_MAX, "a bucket names a route in 16 bits");
 static_assert(FP_MAX_REWRITES == UINT16_MAX, "an output names any rewrite in 16 bits, and no other");
-static_assert(offsetof(struct fp_table_entry, quick) == 64, "what one output needs lies in two cache lines");
-static_assert(sizeof(struct fp_table_entry) == 192, "three cache lines a route");
+static_assert(offsetof(struct fp_table_entry, wide_key) == 64, "what one output needs lies in one cache line");
+static_assert(sizeof(struct fp_table_entry) == 128, "two cache lines a route");
 static_assert(sizeof(struct fp_rewrite) == 64, "one cache line a rewrite");
 
 int fp_table_create(uint32_t capacity_routes, struct fp_table **out) {
@@ -100,9 +100,10 @@ static void entry_fill(struct fp_table_flat *flat, struct fp_table_entry *entry,
         expires = expires || (rewrite->set & FP_DECREMENT_TTL) != 0;
     }
     entry->first = entry->outputs[0];
-    bool quick = fp_quick_make(&route->outputs[0].rewrite, &entry->quick);
+    bool quick = fp_quick_make(&route->outputs[0].rewrite, &entry->quick, &entry->quick_kind);
     entry->flags = (uint8_t)((to_host ? FP_ENTRY_TO_HOST : 0U) | (expires ? FP_ENTRY_EXPIRES : 0U) |
-                             (simple ? FP_ENTRY_SIMPLE : 0U) | (quick ? FP_ENTRY_QUICK : 0U));
+                             (simple ? FP_ENTRY_SIMPLE : 0U) | (quick ? FP_ENTRY_QUICK : 0U) |
+                             (route->outputs[0].rewrite.set == 0 ? FP_ENTRY_AS_IT_CAME : 0U));
 }
 
 static void bucket_fill(struct fp_table_flat *flat, uint64_t hash, uint16_t counter) {
@@ -130,10 +131,13 @@ int fp_table_add(struct fp_table *table, const struct fp_route *route) {
     }
     uint32_t number = (uint32_t)shape;
     bool wide = (mask[3] | mask[4] | mask[5]) != 0;
-    memcpy(entry.key, &route->match.key, sizeof entry.key); /* what is not compared is 0, as in the mask */
+    uint64_t key[FP_KEY_WORDS];
+    memcpy(key, &route->match.key, sizeof key); /* what is not compared is 0, as in the mask */
+    memcpy(entry.key, key, sizeof entry.key);
+    memcpy(entry.wide_key, key + FP_KEY_NARROW, sizeof entry.wide_key);
     entry.shape = (uint8_t)number;
-    uint64_t hash = fp_shape_hash(number, wide, entry.key);
-    if (number < flat->shape_count && fp_shape_find(flat, number, wide, hash, entry.key) != NULL) {
+    uint64_t hash = fp_shape_hash(number, wide, key);
+    if (number < flat->shape_count && fp_shape_find(flat, number, wide, hash, key) != NULL) {
         return FP_E_DUPLICATE;
     }
     if (flat->count == table->capacity || flat->rewrite_count + route->output_count > FP_MAX_REWRITES) {
@@ -188,7 +192,8 @@ int fp_table_lookup(const struct fp_table *table, const struct fp_key *key, uint
         return 0;
     }
     memset(out, 0, sizeof *out);
-    memcpy(&out->match.key, entry->key, sizeof out->match.key);
+    memcpy(&out->match.key, entry->key, sizeof entry->key);
+    memcpy(out->match.key.source, entry->wide_key, sizeof entry->wide_key);
     out->match.fields = fp_mask_fields(table->flat.shapes[entry->shape].mask);
     out->match.priority = entry->priority;
     out->match.destination_bits = entry->destination_bits;

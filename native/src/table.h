@@ -38,26 +38,31 @@ struct fp_table_output {
 
 enum {
     FP_ENTRY_TO_HOST = 1,
-    FP_ENTRY_EXPIRES = 2, /* an output decrements the TTL */
-    FP_ENTRY_SIMPLE = 4,  /* one output, no tag pushed, popped or translated */
-    FP_ENTRY_QUICK = 8    /* fp_table_entry.quick does what the rewrite asks of IPv4 frames */
+    FP_ENTRY_EXPIRES = 2,    /* an output decrements the TTL */
+    FP_ENTRY_SIMPLE = 4,     /* one output, no tag pushed, popped or translated */
+    FP_ENTRY_QUICK = 8,      /* fp_table_entry.quick does what the rewrite asks of IPv4 frames */
+    FP_ENTRY_AS_IT_CAME = 16 /* the first output writes nothing */
 };
 
-/* A route; what one output needs lies in the first two cache lines. */
+/* A route. What a frame to one output needs lies in the first cache line: 10,000 routes are then 640 kB to walk about
+ * in, and one line to fetch for each frame. */
 struct fp_table_entry {
-    _Alignas(64) uint64_t key[FP_KEY_WORDS]; /* masked */
-    uint32_t priority;
-    uint16_t counter;
+    _Alignas(64) uint64_t key[FP_KEY_NARROW]; /* masked */
+    uint8_t flags;                            /* FP_ENTRY_* */
+    uint8_t level;                            /* enum fp_level the frame must have */
+    uint8_t quick_kind;                       /* of the rewrite of the first output, where its flag is set */
     uint8_t shape;
-    uint8_t level; /* enum fp_level the frame must have */
-    uint8_t flags; /* FP_ENTRY_* */
+    uint16_t counter;
+    struct fp_table_output first; /* of outputs, once more */
     uint8_t output_count;
     uint8_t destination_bits; /* as in the match; not for the loop */
     uint8_t source_bits;
-    struct fp_table_output first;       /* of outputs, once more */
-    _Alignas(64) struct fp_quick quick; /* the rewrite of the first output, where its flag is set */
+    uint8_t unused[3];
+    struct fp_quick quick;                           /* values of that rewrite */
+    uint64_t wide_key[FP_KEY_WORDS - FP_KEY_NARROW]; /* the rest of the key, masked */
+    uint32_t priority;
+    uint32_t unused_too;
     struct fp_table_output outputs[FP_MAX_OUTPUTS];
-    uint32_t unused[8];
 };
 
 struct fp_table_rewrite {
@@ -92,10 +97,12 @@ static inline const struct fp_rewrite *fp_entry_rewrite(const struct fp_table_fl
     return &table->rewrites[entry->outputs[output].rewrite].rewrite;
 }
 
+__extension__ typedef unsigned __int128 fp_product;
+
+/* Both halves of one product: every bit of the three words reaches every bit of the hash, in one multiplication. */
 static inline uint64_t fp_mix(uint64_t a, uint64_t b, uint64_t c) {
-    uint64_t hash = a * 0x9e3779b97f4a7c15ULL ^ b * 0xd6e8feb86659fd93ULL ^ c * 0xa0761d6478bd642fULL;
-    hash = (hash ^ hash >> 32) * 0xe7037ed1a0b428dbULL;
-    return hash ^ hash >> 29;
+    fp_product product = (fp_product)(b ^ 0x9e3779b97f4a7c15ULL) * (a ^ c ^ 0xd6e8feb86659fd93ULL);
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
 /* Of a masked key. The shape takes part: masks may leave equal words. */
@@ -113,14 +120,20 @@ static inline __attribute__((always_inline)) void fp_shape_mask(const struct fp_
     }
 }
 
-/* Whether entry `at` is this shape's route for the masked key. */
-static inline bool fp_entry_fits(const struct fp_table_entry *entry, uint32_t shape, bool wide,
-                                 const uint64_t key[FP_KEY_WORDS]) {
+/* Whether the entry's masked key is this one. */
+static inline bool fp_entry_equals(const struct fp_table_entry *entry, bool wide, const uint64_t key[FP_KEY_WORDS]) {
     uint64_t differs = (entry->key[0] ^ key[0]) | (entry->key[1] ^ key[1]) | (entry->key[2] ^ key[2]);
     if (wide) {
-        differs |= (entry->key[3] ^ key[3]) | (entry->key[4] ^ key[4]) | (entry->key[5] ^ key[5]);
+        for (unsigned i = FP_KEY_NARROW; i < FP_KEY_WORDS; i++) {
+            differs |= entry->wide_key[i - FP_KEY_NARROW] ^ key[i];
+        }
     }
-    return (differs | (entry->shape ^ shape)) == 0;
+    return differs == 0;
+}
+
+static inline const struct fp_table_entry *fp_table_entry_of(const struct fp_table_flat *table,
+                                                             struct fp_table_bucket bucket) {
+    return &table->entries[(bucket.route - 1U) & (FP_MAX_ROUTES - 1)];
 }
 
 /* Bounded whatever the memory holds: `mask` and route indices are clipped to the arrays. */
@@ -135,8 +148,8 @@ static inline const struct fp_table_entry *fp_shape_find(const struct fp_table_f
             return NULL;
         }
         if (bucket.tag == tag) {
-            const struct fp_table_entry *entry = &table->entries[(bucket.route - 1U) & (FP_MAX_ROUTES - 1)];
-            if (fp_entry_fits(entry, shape, wide, key)) {
+            const struct fp_table_entry *entry = fp_table_entry_of(table, bucket);
+            if (entry->shape == shape && fp_entry_equals(entry, wide, key)) {
                 return entry;
             }
         }

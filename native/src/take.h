@@ -7,12 +7,11 @@
 
 /* What of a ring a burst needs, in registers: stores into frames and slots cannot change it. */
 struct fp_window {
-    struct netmap_slot *slots;
     uint8_t *buffers;
     uint64_t offset_mask;
     uint64_t odd_flags; /* of a slot word */
-    uint32_t slots_count;
     uint32_t buffer_bytes;
+    uint32_t usual_bytes; /* longest frame that is nothing odd: 0 inside a frame of several slots */
     uint32_t first_buffer;
     uint32_t buffer_span;
 };
@@ -20,40 +19,40 @@ struct fp_window {
 static inline struct fp_window fp_window_open(const struct fp_burst *burst) {
     const struct fp_ring *ring = burst->ring;
     return (struct fp_window){
-        .slots = ring->shared->slot,
         .buffers = ring->buffers,
         .offset_mask = ring->offset_mask,
         .odd_flags = (uint64_t)burst->more_flag << 48,
-        .slots_count = ring->slots,
         .buffer_bytes = ring->buffer_bytes,
+        .usual_bytes = ring->inside_multi_slot ? 0 : ring->buffer_bytes,
         .first_buffer = ring->first_buffer,
         .buffer_span = ring->buffer_count - ring->first_buffer,
     };
 }
 
-/* The frame in a slot; false where there is none to go on with, which is then counted. */
-static inline __attribute__((always_inline)) bool fp_window_take(struct fp_burst *burst, const struct fp_window *ring,
-                                                                 struct netmap_slot *slot, struct fp_frame *out,
-                                                                 uint64_t *bytes) {
+/* The frame in a slot, its layout left open; false where there is none to go on with, which is then counted. */
+static inline __attribute__((always_inline)) bool fp_window_take(struct fp_burst *burst, struct fp_window *ring,
+                                                                 struct netmap_slot *slot, struct fp_frame *out) {
     uint64_t word = fp_slot_load(slot);
     uint64_t ptr = fp_slot_load_ptr(slot);
     uint64_t offset = ptr & ring->offset_mask;
     uint32_t length = fp_word_length(word);
     uint32_t buffer = fp_word_buffer(word);
-    bool sound = buffer - ring->first_buffer < ring->buffer_span && offset <= ring->buffer_bytes &&
-                 length <= ring->buffer_bytes - offset;
-    out->slot = slot;
-    out->word = word;
-    out->ptr = ptr;
-    if (__builtin_expect(!sound || (word & ring->odd_flags) != 0 || length == 0, 0) ||
-        __builtin_expect(burst->ring->inside_multi_slot, 0)) {
-        if (!fp_burst_take_odd(burst, length, sound, (word & ring->odd_flags) != 0)) {
+    if (__builtin_expect(buffer - ring->first_buffer >= ring->buffer_span, 0) ||
+        __builtin_expect(length - 1 >= ring->usual_bytes, 0) ||
+        __builtin_expect(offset > ring->buffer_bytes - length, 0) ||
+        __builtin_expect((word & ring->odd_flags) != 0, 0)) {
+        bool taken = fp_burst_take_odd(burst, word, ptr);
+        ring->usual_bytes = burst->ring->inside_multi_slot ? 0 : ring->buffer_bytes;
+        if (!taken) {
             return false;
         }
     } else {
         burst->received_frames++;
-        *bytes += length;
+        burst->received_bytes += length;
     }
+    out->slot = slot;
+    out->word = fp_word_flag(word, NS_BUF_CHANGED);
+    out->ptr = ptr;
     out->bytes = ring->buffers + (size_t)buffer * ring->buffer_bytes + offset;
     return true;
 }

@@ -14,7 +14,6 @@ struct fp_worker_port {
     struct fp_recovery_port recovery;
     struct fp_port_counters counters; /* running totals; published to the segment after each burst */
     bool counters_changed;
-    bool idle;              /* the last burst emptied its ring: nothing was fetched for the next one */
     bool copied;            /* frames of the last burst were copied: whole frames are fetched for the next one */
     bool unsent;            /* frames were put into a transmit ring since the last sync */
     uint64_t retry_ns;      /* after a failed sync the port rests until then; 0: it works */
