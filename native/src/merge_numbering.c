@@ -104,14 +104,14 @@ void fp_merge_follow(struct fp_merge *merge, const struct fp_merge_frame *frame,
     }
 }
 
-/* Before the rate is known: frames of older timestamps are older than all, newer ones come within one wrap. */
+/* Before the rate is known: older timestamps go with numbers less than half a wrap back, newer ones come within one. */
 static uint64_t guess(const struct fp_merge_numbering *as, uint64_t top, const struct fp_merge_frame *frame) {
     int32_t ticks = (int32_t)(frame->timestamp - as->ref_timestamp);
     uint16_t ahead = (uint16_t)(frame->sequence - as->ref_sequence - (uint16_t)(top - as->ref));
-    if (ticks < 0) {
+    if (ticks < 0 && (int16_t)ahead >= 0) {
         return 0;
     }
-    if (ticks == 0) {
+    if (ticks <= 0) {
         return top + (uint64_t)(int64_t)(int16_t)ahead;
     }
     return top + (ahead != 0 ? ahead : UINT16_MAX + 1U);

@@ -13,8 +13,9 @@
 #include "merge_numbering.h"
 
 enum {
-    STRAY_REACH = 64,    /* frames that continue a stray */
-    JUDGED_AT_ONCE = 256 /* bounds what one frame may cost */
+    BEFORE_REACH = 1 << 21, /* frames around the end of the numbering before: more than pass while it is remembered */
+    STRAY_REACH = 64,       /* frames that continue a stray */
+    JUDGED_AT_ONCE = 256    /* bounds what one frame may cost */
 };
 
 #define SECOND_NS 1000000000LL
@@ -189,7 +190,8 @@ static enum belongs find_before(const struct fp_merge *merge, const struct fp_me
     const struct fp_merge_numbering *before = &merge->before;
     if (now_ns >= merge->before_until_ns || frame->ssrc != before->ssrc ||
         (before->known == 0 && frame->timestamp != before->ref_timestamp) ||
-        !fp_merge_locate(before, merge->base - 1, frame, number)) {
+        !fp_merge_locate(before, merge->base - 1, frame, number) || *number + BEFORE_REACH < merge->base ||
+        *number > merge->base + BEFORE_REACH) {
         return BELONGS_NOT;
     }
     return has_slot(merge, *number, merge->before_base, merge->base - 1) ? BELONGS_WITH_SLOT : BELONGS_OLD;

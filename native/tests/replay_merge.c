@@ -4,8 +4,8 @@
  * end every counter, one word and its numbers a line.
  *
  *   window_ns silence_ns slots hold_frames          first line
- *   f now_ns path sequence timestamp ssrc handle    a frame: prints `forward`, `merged`, ... and `out HANDLE` of
- *                                                   each frame that goes out, in order
+ *   f now_ns path sequence timestamp ssrc handle    a frame: prints `out HANDLE` of each frame that goes out,
+ *                                                   in order, and then its verdict: `forward`, `merged`, ...
  *   t now_ns                                        time passes: held frames whose deadline has passed go out
  *   r now_ns                                        prints the counters
  */
@@ -37,13 +37,13 @@ static void take_frame(struct fp_merge *merge, uint64_t now_ns) {
         release(merge, now_ns);
         verdict = fp_merge_offer(merge, &frame, now_ns);
     }
-    (void)printf("%s\n", names[verdict]);
     if (verdict == FP_MERGE_FORWARD) {
         (void)printf("out %u\n", handle);
     } else if (verdict == FP_MERGE_HOLD) {
         fp_merge_hold(merge, handle, handle + 1);
     }
     release(merge, now_ns);
+    (void)printf("%s\n", names[verdict]);
 }
 
 static void print_path(const struct fp_merge_path_counters *path, char letter) {
