@@ -13,9 +13,9 @@
 #include "merge_numbering.h"
 
 enum {
-    BEFORE_REACH = 1 << 21, /* frames around the end of the numbering before: more than pass while it is remembered */
-    STRAY_REACH = 64,       /* frames that continue a stray */
-    JUDGED_AT_ONCE = 256    /* bounds what one frame may cost */
+    BEFORE_WINDOWS = 4,  /* the numbering before counts so many windows around its end */
+    STRAY_REACH = 64,    /* frames that continue a stray */
+    JUDGED_AT_ONCE = 256 /* bounds what one frame may cost */
 };
 
 #define SECOND_NS 1000000000LL
@@ -188,10 +188,11 @@ enum belongs { BELONGS_NOT, BELONGS_WITH_SLOT, BELONGS_OLD };
 static enum belongs find_before(const struct fp_merge *merge, const struct fp_merge_frame *frame, uint64_t now_ns,
                                 uint64_t *number) {
     const struct fp_merge_numbering *before = &merge->before;
+    uint64_t reach = BEFORE_WINDOWS * (merge->mask + 1ULL);
     if (now_ns >= merge->before_until_ns || frame->ssrc != before->ssrc ||
         (before->known == 0 && frame->timestamp != before->ref_timestamp) ||
-        !fp_merge_locate(before, merge->base - 1, frame, number) || *number + BEFORE_REACH < merge->base ||
-        *number > merge->base + BEFORE_REACH) {
+        !fp_merge_locate(before, merge->base - 1, frame, number) || *number + reach < merge->base ||
+        *number > merge->base + reach) {
         return BELONGS_NOT;
     }
     return has_slot(merge, *number, merge->before_base, merge->base - 1) ? BELONGS_WITH_SLOT : BELONGS_OLD;

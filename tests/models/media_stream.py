@@ -128,7 +128,7 @@ def lives(draw: st.DrawFn) -> list[Life]:
         pauses = tuple(pause for pause in pauses if pause[0] < frames)
         life = Life(shape, run, frames, sequence, timestamp, ssrc, pauses)
         result.append(life)
-        sequence = (sequence + life.length + draw(st.integers(20_000, 45_000))) % 65536
+        sequence = (sequence + life.length + draw(st.integers(20_000, 21_500))) % 65536
         pictures = -(-life.length // shape.frames_per_picture)
         timestamp = timestamp + pictures * shape.picture_ticks
         kinds = ["sequence only", "ssrc", "timestamp"] if known_clock else ["sequence only", "ssrc"]
