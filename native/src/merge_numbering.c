@@ -5,14 +5,15 @@
 enum {
     RATE_SHIFT = 24,
     TICK_SHIFT = 12,
-    SMALL_GAP = 64,                    /* frames; a longest run with one timestamp is not learnt across more */
-    MOST_HALF_SPAN = 30000,            /* of 65,536 frames, so that slack remains */
-    SURE_SHIFT = 9,                    /* of a far estimate, one in 512 may be wrong */
-    LONGEST_LESSON = 1 << 20,          /* frames; a rate is exact enough then, and learnt anew */
-    LEAST_LESSON_NS = 10 * 1000 * 1000 /* bursts arrive less exactly than clocks run */
+    SMALL_GAP = 64,           /* frames; a longest run with one timestamp is not learnt across more */
+    MOST_HALF_SPAN = 30000,   /* of 65,536 frames, so that slack remains */
+    SURE_SHIFT = 9,           /* of a far estimate, one in 512 may be wrong */
+    LONGEST_LESSON = 1 << 20, /* frames; a rate is exact enough then, and learnt anew */
+    LEAST_LESSON_WINDOWS = 8  /* the first and the last frame of it may have come on different paths */
 };
 
-#define MOST_RATE (1LL << 31) /* 128 frames a tick; times 2^31 ticks still fits into 63 bits */
+#define LEAST_LESSON_NS 10000000ULL /* bursts arrive less exactly than clocks run */
+#define MOST_RATE (1LL << 31)       /* 128 frames a tick; times 2^31 ticks still fits into 63 bits */
 
 static void set_span(struct fp_merge_numbering *as, uint64_t run) {
     uint64_t half = run / 2 < MOST_HALF_SPAN ? run / 2 : MOST_HALF_SPAN;
@@ -50,16 +51,17 @@ static void learn(struct fp_merge *merge, uint64_t ref_ns) {
         set_mark(merge, ref_ns);
         return;
     }
+    uint64_t least_ns = LEAST_LESSON_WINDOWS * merge->window_ns + LEAST_LESSON_NS;
     int64_t rate = (int64_t)(frames << RATE_SHIFT) / ticks;
     uint64_t elapsed_ns = ref_ns - merge->mark_ns;
     as->rate = rate < MOST_RATE ? rate : MOST_RATE;
     as->known = 1;
     merge->flags &= ~(uint32_t)FP_MERGE_LEARNING;
-    if (elapsed_ns >= LEAST_LESSON_NS && elapsed_ns >> 50 == 0) {
+    if (elapsed_ns >= least_ns && elapsed_ns >> 50 == 0) {
         uint64_t tick_ns = (elapsed_ns << TICK_SHIFT) / (uint64_t)ticks;
         merge->tick_ns = tick_ns < INT32_MAX ? tick_ns : INT32_MAX;
     }
-    if (merge->learn_frames < LONGEST_LESSON) {
+    if (merge->learn_frames < LONGEST_LESSON || elapsed_ns < least_ns) {
         merge->learn_frames *= 2;
     } else {
         set_mark(merge, ref_ns);

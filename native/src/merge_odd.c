@@ -170,7 +170,7 @@ static bool may_be_ahead(const struct fp_merge *merge, const struct fp_merge_fra
         return merge->now.known == 0 || gap <= 4 * (merge->mask + 1ULL);
     }
     uint64_t still_ns = now_ns - fp_merge_slot_ns(merge, merge->head);
-    return lead_ns <= (int64_t)merge->window_ns + MOST_AHEAD_NS + (int64_t)(still_ns / 16);
+    return lead_ns <= (int64_t)merge->window_ns + MOST_AHEAD_NS + (int64_t)(still_ns / 4);
 }
 
 static bool may_be_behind(const struct fp_merge *merge, const struct fp_merge_frame *frame, uint64_t now_ns) {
@@ -178,8 +178,10 @@ static bool may_be_behind(const struct fp_merge *merge, const struct fp_merge_fr
     return !fp_merge_lead(merge, frame, now_ns, &lead_ns) || lead_ns >= -MOST_BEHIND_NS;
 }
 
+/* Slots are used again a block at a time. */
 static bool has_slot(const struct fp_merge *merge, uint64_t number, uint64_t base, uint64_t top) {
-    return number >= base && number <= top && number + fp_merge_reach(merge) > merge->head;
+    uint64_t block = merge->head / FP_MERGE_BLOCK * FP_MERGE_BLOCK;
+    return number >= base && number <= top && number + merge->mask + 1 >= block + FP_MERGE_BLOCK;
 }
 
 /* What the numbering before says of a frame: no frame of its own, one whose slot is there, or an old one. */

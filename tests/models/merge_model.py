@@ -74,6 +74,11 @@ class MergeModel:
     def reach(self) -> int:
         return self.slots - RESERVE_FRAMES
 
+    @property
+    def pushed_out(self) -> int:
+        """Places below it have no slot any more: slots are used again 64 at a time."""
+        return (len(self.places) - 1) // 64 * 64 + 64 - self.slots
+
     def offer(self, arrival: Arrival) -> str:
         """The verdict; what goes out is appended to `out`."""
         self.count_silence(arrival)
@@ -103,7 +108,7 @@ class MergeModel:
             if span.run == arrival.run and newest and place >= len(self.places):
                 return self.take_new(arrival, place)
             end = len(self.places) if newest else self.spans[-1].base_place
-            in_slots = place + self.reach > len(self.places) - 1
+            in_slots = place >= self.pushed_out
             if span.run == arrival.run and span.base_place <= place < end and in_slots:
                 return self.take_known(arrival, place)
         still_ns = arrival.now_ns - self.places[-1].reached_ns
@@ -217,12 +222,10 @@ class MergeModel:
 
     def read(self, now_ns: int) -> list[str]:
         """The counters, as native/tests/replay_merge.c prints them."""
-        head = len(self.places) - 1
-        pushed_out = head // 64 * 64 + 64 - self.slots  # their slots were needed again, 64 at a time
         due = [
             place
             for number, place in enumerate(self.places)
-            if number < pushed_out or now_ns - place.reached_ns > self.window_ns
+            if number < self.pushed_out or now_ns - place.reached_ns > self.window_ns
         ]
         lines = []
         for path in PATHS:

@@ -72,9 +72,8 @@ def compare(model: MergeModel, arrivals: list[Arrival]) -> None:
 def test_random_streams(data: st.DataObject) -> None:
     window_ns = data.draw(st.sampled_from([150_000, 10 * MILLISECOND_NS, 50 * MILLISECOND_NS, 450 * MILLISECOND_NS]))
     hold_frames = data.draw(st.sampled_from([0, 0, 1, 20, 300]), label="hold frames")
-    sender = data.draw(lives(), label="lives")
-    frames = sum(life.frames for life in sender)
-    network = data.draw(networks(frames, window_ns), label="network")
+    sender = data.draw(lives(window_ns), label="lives")
+    network = data.draw(networks(sender, window_ns), label="network")
     slots = data.draw(st.sampled_from([512, 1024]), label="slots")
     model = MergeModel(window_ns, max(window_ns, 200 * MILLISECOND_NS), slots, hold_frames)
     arrivals = carry(sender, network)
