@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The merge as a filter, for tests/models: reads a flow's configuration and its frames, prints every verdict and at the
+ * end every counter, one word and its numbers a line.
+ *
+ *   window_ns silence_ns slots hold_frames          first line
+ *   f now_ns path sequence timestamp ssrc handle    a frame: prints `out HANDLE` of each frame that goes out,
+ *                                                   in order, and then its verdict: `forward`, `merged`, ...
+ *   t now_ns                                        time passes: held frames whose deadline has passed go out
+ *   r now_ns                                        prints the counters
+ */
+#include "check.h"
+#include "merge.h"
+
+enum { RELEASED_AT_ONCE = 3 };
+
+static const char *const names[] = {"forward", "hold", "merged", "duplicate", "late", "again"};
+
+static void release(struct fp_merge *merge, uint64_t now_ns) {
+    struct fp_merge_held out[RELEASED_AT_ONCE];
+    uint32_t count = RELEASED_AT_ONCE;
+    while (count == RELEASED_AT_ONCE) {
+        count = fp_merge_release(merge, now_ns, out, RELEASED_AT_ONCE);
+        for (uint32_t i = 0; i < count; i++) {
+            CHECK_EQ(out[i].length_bytes, out[i].handle + 1); /* as it was put in */
+            (void)printf("out %u\n", out[i].handle);
+        }
+    }
+}
+
+static void take_frame(struct fp_merge *merge, uint64_t now_ns) {
+    struct fp_merge_frame frame;
+    uint32_t handle;
+    CHECK_EQ(scanf("%hu %hu %u %u %u", &frame.path, &frame.sequence, &frame.timestamp, &frame.ssrc, &handle), 5);
+    enum fp_merge_verdict verdict = fp_merge_offer(merge, &frame, now_ns);
+    while (verdict == FP_MERGE_AGAIN) {
+        release(merge, now_ns);
+        verdict = fp_merge_offer(merge, &frame, now_ns);
+    }
+    if (verdict == FP_MERGE_FORWARD) {
+        (void)printf("out %u\n", handle);
+    } else if (verdict == FP_MERGE_HOLD) {
+        fp_merge_hold(merge, handle, handle + 1);
+    }
+    release(merge, now_ns);
+    (void)printf("%s\n", names[verdict]);
+}
+
+static void print_path(const struct fp_merge_path_counters *path, char letter) {
+    (void)printf("path %c %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n",
+                 letter, path->received_frames, path->forwarded_frames, path->merged_frames, path->duplicate_frames,
+                 path->late_frames, path->lost_frames, path->outages);
+}
+
+static void print_counters(struct fp_merge *merge, uint64_t now_ns) {
+    struct fp_merge_counters all;
+    fp_merge_read(merge, now_ns, &all);
+    print_path(&all.paths[FP_MERGE_A], 'A');
+    print_path(&all.paths[FP_MERGE_B], 'B');
+    (void)printf("flow %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64
+                 "\n",
+                 all.lost_frames, all.filled_frames, all.stray_frames, all.restarts, all.ssrc_changes, all.silences,
+                 all.skipped_frames, all.held_frames);
+    (void)printf("differential %" PRIu64 " %" PRId64 " %" PRId64 " %" PRId64 "\n", all.differential_frames,
+                 all.differential_sum_ns, all.differential_min_ns, all.differential_max_ns);
+    (void)printf("bins");
+    for (unsigned i = 0; i < FP_MERGE_BINS; i++) {
+        (void)printf(" %" PRIu64 " %" PRIu64, all.leads_a[i], all.leads_b[i]);
+    }
+    (void)printf("\n");
+}
+
+int main(void) {
+    struct fp_merge_config config;
+    CHECK_EQ(scanf("%" SCNu64 " %" SCNu64 " %u %u", &config.window_ns, &config.silence_ns, &config.slots,
+                   &config.hold_frames),
+             4);
+    uint64_t bytes = fp_merge_plan_bytes(&config);
+    CHECK(bytes > 0);
+    struct fp_merge *merge = NULL;
+    CHECK_EQ(posix_memalign((void **)&merge, 64, bytes), 0);
+    CHECK_EQ(fp_merge_create(merge, &config), 0);
+    char what;
+    uint64_t now_ns;
+    while (scanf(" %c %" SCNu64, &what, &now_ns) == 2) {
+        if (what == 'f') {
+            take_frame(merge, now_ns);
+        } else if (what == 't') {
+            release(merge, now_ns);
+        } else {
+            CHECK_EQ(what, 'r');
+            print_counters(merge, now_ns);
+        }
+    }
+    free(merge);
+    return 0;
+}
