@@ -25,6 +25,8 @@ __extension__ typedef unsigned __int128 bitmap;
 
 static uint32_t timestamp_of(uint64_t stamp) { return (uint32_t)(stamp >> 32); }
 
+static uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
+
 static void anchor(struct fp_rtp_counters *flow, uint64_t now_ns) {
     flow->anchor_sequence = flow->sequence;
     flow->anchor_stamp = flow->stamp;
@@ -85,6 +87,7 @@ static int64_t go_ahead(struct fp_rtp_counters *flow, int64_t by, uint64_t stamp
     if (by > 1) {
         flow->gaps++;
         flow->lost_frames += (uint64_t)by - 1;
+        flow->largest_gap_frames = larger(flow->largest_gap_frames, (uint64_t)by - 1);
         missing = by < 128 ? missing << by | ((((bitmap)1 << (by - 1)) - 1) << 1) : ~(bitmap)1;
     } else {
         missing <<= 1;
@@ -199,7 +202,7 @@ static void end_picture(struct fp_rtp_counters *flow, uint64_t now_ns) {
         uint64_t interval = now_ns > flow->last_picture_ns ? now_ns - flow->last_picture_ns : 0;
         bool first = flow->picture_intervals++ == 0;
         flow->picture_min_ns = first || interval < flow->picture_min_ns ? interval : flow->picture_min_ns;
-        flow->picture_max_ns = interval > flow->picture_max_ns ? interval : flow->picture_max_ns;
+        flow->picture_max_ns = larger(flow->picture_max_ns, interval);
         flow->picture_frames = (uint64_t)(flow->sequence - flow->picture_sequence);
     }
     flow->last_picture_ns = now_ns;

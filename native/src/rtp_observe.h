@@ -39,6 +39,7 @@ struct fp_rtp_counters {
     uint64_t duplicated_frames;    /* number seen before, at most 99 ago */
     uint64_t stray_frames;         /* number fits neither gap nor reorder, and no frame followed it (RFC 3550, A.1) */
     uint64_t gaps;                 /* times at least one number was skipped */
+    uint64_t largest_gap_frames;   /* numbers skipped in the largest of these */
     uint64_t long_gaps;            /* of these: longer than the 16-bit number tells, found by the timestamp */
     uint64_t restarts;             /* same SSRC, numbers began anew: two in sequence (RFC 3550, A.1) */
     uint64_t ssrc_changes;         /* RFC 3550, 5.1 and 8.2 */
@@ -65,6 +66,7 @@ struct fp_rtp_counters {
     int64_t anchor_sequence;
     uint64_t anchor_stamp;
     uint64_t anchor_ns;
+    uint64_t unused;
 };
 
 /* What a reader gets. */
@@ -85,6 +87,7 @@ struct fp_observation {
 };
 
 static_assert(FP_RTP_WORD(first_ns) == 6, "what every frame writes is one cache line");
+static_assert(offsetof(struct fp_observation, words[FP_RTP_WORDS]) % 64 == 0, "eight buckets a cache line");
 static_assert(sizeof(struct fp_observation) == 512, "a power of two, so that no block straddles pages");
 
 /* What fp_observe_rtp says of a frame, besides a number above 0: how far it is ahead of the highest before. */
@@ -102,7 +105,11 @@ int64_t fp_observation_judge(struct fp_observation *at, uint32_t head, uint64_t 
 /* FP_E_TORN where the worker died while it wrote; outputs are then untouched. */
 int fp_observation_read(const struct fp_observation *at, struct fp_observation_counters *out);
 
-static inline void fp_observation_prefetch(const struct fp_observation *at) { __builtin_prefetch(at, 1); }
+/* What the next frame will write; of the histogram the line of 8 to 1,024 us, where most flows' frames are. */
+static inline void fp_observation_prefetch(const struct fp_observation *at) {
+    __builtin_prefetch(at, 1);
+    __builtin_prefetch(&at->words[FP_RTP_WORDS + 8], 1);
+}
 
 /* RTP header of a UDP frame as parsed, NULL where it carries none (RFC 3550, 5.1). */
 static inline const uint8_t *fp_rtp_find(const uint8_t *frame, const struct fp_layout *layout) {

@@ -89,9 +89,10 @@ static void print_rtp(void) {
                  rtp->gaps, rtp->long_gaps, rtp->restarts, rtp->ssrc_changes, rtp->wraps, rtp->past_expected_frames,
                  rtp->other_frames, rtp->pictures, rtp->first_picture_ns, rtp->last_picture_ns);
     (void)printf(U64(picture_intervals) U64(picture_min_ns) U64(picture_max_ns) U64(picture_frames)
-                     U64(stamp) "\"sequence\": %" PRId64 ", \"base\": %" PRId64 "}, \"arrivals\": [",
-                 rtp->picture_intervals, rtp->picture_min_ns, rtp->picture_max_ns, rtp->picture_frames, rtp->stamp,
-                 rtp->sequence, rtp->base);
+                     U64(largest_gap_frames) U64(stamp) "\"sequence\": %" PRId64 ", \"base\": %" PRId64
+                                                        "}, \"arrivals\": [",
+                 rtp->picture_intervals, rtp->picture_min_ns, rtp->picture_max_ns, rtp->picture_frames,
+                 rtp->largest_gap_frames, rtp->stamp, rtp->sequence, rtp->base);
     for (unsigned i = 0; i < FP_ARRIVAL_BUCKETS; i++) {
         (void)printf("%s%" PRIu64, i == 0 ? "" : ", ", counters.arrivals[i]);
     }
