@@ -158,6 +158,9 @@ static void run(uint32_t set, uint32_t routes, uint32_t laps) {
         double ns = lap_of(set, step_ns);
         best = lap >= warm && ns < best ? ns : best;
     }
+    struct fp_observation_counters counters;
+    CHECK_EQ(fp_observation_read(&observations[0], &counters), 0);
+    CHECK_EQ(counters.rtp.gaps + counters.rtp.stray_frames, 0);
     (void)printf("{\"observers\": \"%s\", \"routes\": %u, \"ns\": %.2f}\n", set_names[set], routes, best);
     (void)fflush(stdout);
 }

@@ -19,7 +19,7 @@ enum {
     TIME_SLACK_FRAMES = 4096, /* and by so much from what the arrival times say, and by a quarter */
     SPAN_FRAMES = 1 << 24     /* older experience fades */
 };
-#define GUARD_TICKS (UINT64_C(1) << 31) /* while nothing is known; timestamps behind have the upper bit */
+#define GUARD_TICKS (UINT64_C(1) << 31) /* at most: timestamps behind have the upper bit */
 
 __extension__ typedef unsigned __int128 bitmap;
 
@@ -33,6 +33,8 @@ static void anchor(struct fp_rtp_counters *flow, uint64_t now_ns) {
     flow->anchor_ns = now_ns;
 }
 
+static bool is_known(const struct fp_rtp_counters *flow) { return flow->span_frames > 0 && flow->span_ticks > 0; }
+
 /* What the frames since the anchor say, the newest of which came at `now_ns`. */
 static void measure(struct fp_rtp_counters *flow, uint64_t now_ns) {
     flow->span_frames += (uint64_t)(flow->sequence - flow->anchor_sequence);
@@ -43,9 +45,11 @@ static void measure(struct fp_rtp_counters *flow, uint64_t now_ns) {
         flow->span_ticks /= 2;
         flow->span_ns /= 2;
     }
-    uint64_t guard = GUARD_TICKS;
-    if (flow->span_frames > 0 && flow->span_ticks > 0) {
-        guard = (uint64_t)((bitmap)flow->span_ticks * HALF_WRAP / flow->span_frames) + 1;
+    uint64_t guard = 1; /* every step of the timestamp is looked at until its speed is known */
+    if (is_known(flow)) {
+        uint64_t frames = 2 * flow->picture_frames + SLACK_FRAMES; /* more than from a picture to the next */
+        frames = frames < HALF_WRAP ? frames : HALF_WRAP;
+        guard = (uint64_t)((bitmap)flow->span_ticks * frames / flow->span_frames) + 1;
     }
     flow->guard_ticks = guard < GUARD_TICKS ? guard : GUARD_TICKS;
     anchor(flow, now_ns);
@@ -122,17 +126,15 @@ static uint64_t distance(uint64_t a, uint64_t b) { return a > b ? a - b : b - a;
 static int64_t leap(const struct fp_rtp_counters *flow, uint16_t number, int32_t ticks, uint64_t now_ns) {
     uint64_t picture = flow->picture_frames > 0 ? flow->picture_frames : 1;
     uint64_t frames = flow->span_frames + (uint64_t)(flow->sequence - flow->anchor_sequence);
-    uint64_t frame_ticks = flow->span_ticks + (timestamp_of(flow->stamp) - timestamp_of(flow->anchor_stamp));
-    uint64_t frame_ns = flow->span_ns + (flow->last_ns > flow->anchor_ns ? flow->last_ns - flow->anchor_ns : 0);
+    uint64_t frames_ns = flow->span_ns + (flow->last_ns > flow->anchor_ns ? flow->last_ns - flow->anchor_ns : 0);
     uint64_t silent_ns = now_ns > flow->last_ns ? now_ns - flow->last_ns : 0;
     bool follows = number == (uint16_t)(flow->sequence + 1);
-    if (ticks <= 0 || frames == 0 || frame_ticks == 0 || frame_ns == 0 || picture >= HALF_WRAP ||
-        (follows && picture > 1)) {
+    if (ticks <= 0 || !is_known(flow) || frames_ns == 0 || picture >= HALF_WRAP || (follows && picture > 1)) {
         return 0;
     }
-    uint64_t wanted = (uint64_t)((bitmap)(uint32_t)ticks * frames / frame_ticks);
-    bitmap by_time = (bitmap)silent_ns * frames / frame_ns;
-    uint64_t slack = picture + SLACK_FRAMES + (uint64_t)((bitmap)wanted * picture / frames);
+    uint64_t wanted = (uint64_t)((bitmap)(uint32_t)ticks * flow->span_frames / flow->span_ticks);
+    bitmap by_time = (bitmap)silent_ns * frames / frames_ns;
+    uint64_t slack = picture + SLACK_FRAMES + wanted / flow->span_ticks; /* which may be a tick off */
     int64_t by = (int64_t)wanted + (int16_t)(number - (uint16_t)((uint64_t)flow->sequence + wanted));
     if (by <= 0 || by_time > INT64_MAX || distance((uint64_t)by, wanted) > slack ||
         distance(wanted, (uint64_t)by_time) > 2 * picture + TIME_SLACK_FRAMES + (uint64_t)by_time / 4) {
@@ -145,16 +147,13 @@ static int64_t leap(const struct fp_rtp_counters *flow, uint16_t number, int32_t
  * its speed is known. */
 static void advance(struct fp_rtp_counters *flow, int64_t by, uint64_t stamp, int32_t ticks, uint64_t now_ns) {
     uint64_t wraps = flow->wraps;
-    bool known = flow->span_frames > 0;
+    bool known = is_known(flow);
     bool steady = ticks >= 0 && (!known || ticks < (int64_t)flow->guard_ticks);
     bool first = !known && flow->anchor_sequence <= flow->base + 1;
-    if (known && !steady) { /* a pause, or another clock: no experience */
-        measure(flow, flow->last_ns);
-    }
     (void)go_ahead(flow, by, stamp);
     if (!steady || (first && ticks > 0)) {
-        anchor(flow, now_ns);
-    } else if (known ? flow->wraps != wraps : ticks > 0) {
+        anchor(flow, now_ns); /* a pause, or another clock, is no experience */
+    } else if (known ? flow->wraps != wraps && flow->picture_frames == 0 : ticks > 0) {
         measure(flow, now_ns);
     }
 }
@@ -167,7 +166,6 @@ static int64_t follow(struct fp_rtp_counters *flow, uint16_t number, uint64_t st
     if (!near || ticks >= (int64_t)flow->guard_ticks) {
         int64_t leaped = leap(flow, number, ticks, now_ns);
         if (leaped > 0) {
-            measure(flow, flow->last_ns);
             flow->long_gaps += leaped > HALF_WRAP ? 1 : 0;
             (void)go_ahead(flow, leaped, stamp);
             anchor(flow, now_ns);
@@ -204,6 +202,9 @@ static void end_picture(struct fp_rtp_counters *flow, uint64_t now_ns) {
         flow->picture_min_ns = first || interval < flow->picture_min_ns ? interval : flow->picture_min_ns;
         flow->picture_max_ns = larger(flow->picture_max_ns, interval);
         flow->picture_frames = (uint64_t)(flow->sequence - flow->picture_sequence);
+        measure(flow, now_ns);
+    } else {
+        anchor(flow, now_ns); /* what came of the first picture says little */
     }
     flow->last_picture_ns = now_ns;
     flow->picture_sequence = flow->sequence;
