@@ -11,17 +11,7 @@
 #include "frame.h"
 #include "seqlock.h"
 
-enum { FP_DISCOVERED_FLOWS = 1024, FP_DISCOVERY_BUCKETS = 2048 };
-
-/* What tells flows apart: port, tags, addresses and UDP ports. DSCP, payload type and SSRC are the newest frame's. */
-struct fp_discovered {
-    struct fp_key key;   /* worker */
-    uint64_t frames;     /* worker */
-    uint64_t bytes;      /* Ethernet header on, FCS off; worker */
-    uint64_t rtp_frames; /* of them with an RTP header (RFC 3550, 5.1); worker */
-    uint64_t first_ns;   /* when it came into the table; worker */
-    uint64_t last_ns;    /* worker */
-};
+enum { FP_DISCOVERY_BUCKETS = 2048 };
 
 #define FP_DISCOVERED_WORDS (sizeof(struct fp_discovered) / sizeof(uint64_t))
 

@@ -6,6 +6,7 @@
  * Frames go through the stages in batches: each stage asks the caches for what the next one reads, so that the waits
  * for memory of a whole batch overlap. A port whose frames all take one route skips the parser.
  */
+#include "media.h"
 #include "output.h"
 #include "take.h"
 
@@ -111,7 +112,8 @@ static __attribute__((noinline)) uint32_t parse_shapes(struct fp_burst *burst, s
 
 /* The first route whose tag is the frame's, nearly always the right one (any where there is none), and what it needs.
  */
-static __attribute__((noinline)) void stage_fetch(const struct fp_burst *burst, struct item *items, uint32_t count) {
+static inline __attribute__((always_inline)) void fetch(const struct fp_burst *burst, struct item *items,
+                                                        uint32_t count, bool media) {
     const struct fp_table_flat *table = burst->worker->table;
     const struct fp_route_block *counters = burst->routes;
     const uint32_t mask = table->mask & (FP_TABLE_BUCKETS - 1);
@@ -126,27 +128,48 @@ static __attribute__((noinline)) void stage_fetch(const struct fp_burst *burst, 
         item->entry = fp_table_entry_of(table, bucket);
         __builtin_prefetch(item->entry);
         __builtin_prefetch(&counters[bucket.counter % FP_MAX_ROUTES], 1);
+        if (media) {
+            fp_media_fetch_observed(burst, bucket);
+        }
     }
 }
 
+static __attribute__((noinline)) void fetch_routes(const struct fp_burst *burst, struct item *items, uint32_t count) {
+    fetch(burst, items, count, false);
+}
+
+static __attribute__((noinline)) void fetch_media(const struct fp_burst *burst, struct item *items, uint32_t count) {
+    fetch(burst, items, count, true);
+}
+
+static void stage_fetch(const struct fp_burst *burst, struct item *items, uint32_t count) {
+    (burst->worker->table->media != 0 ? fetch_media : fetch_routes)(burst, items, count);
+}
+
 /*
- * A frame whose route is known. Usual is one output that gets the buffer itself, as it came or with the quick rewrite,
- * done here; whatever else a route asks for has a flag, and leads by `cursor` NULL to fp_burst_output.
+ * How a frame goes out. Usual is one output that gets the buffer itself, as it came or with the quick rewrite, done
+ * here; whatever else a route asks for has a flag, and leads by `cursor` NULL to fp_burst_output.
  */
-static inline __attribute__((always_inline)) void match(struct fp_burst *burst, struct item *item,
-                                                        const struct fp_table_entry *entry) {
+static inline __attribute__((always_inline)) void prepare(struct fp_burst *burst, struct item *item,
+                                                          const struct fp_table_entry *entry, unsigned flags) {
     struct fp_cursor *cursor = fp_burst_cursor(burst, entry->first.port);
     uint32_t length = fp_frame_length(&item->frame);
-    item->entry = entry;
     item->cursor = length <= cursor->swap_bytes ? cursor : NULL;
-    fp_burst_count_route(burst, entry->counter, 1, length);
-    if (entry->flags == (FP_ENTRY_SIMPLE | FP_ENTRY_QUICK) && item->frame.layout.version == 4) {
+    if (flags == (FP_ENTRY_SIMPLE | FP_ENTRY_QUICK) && item->frame.layout.version == 4) {
         if (__builtin_expect(length <= cursor->swap_bytes, 1)) {
             fp_quick_apply(item->frame.bytes, &item->frame.layout, &entry->quick, entry->quick_kind);
         }
-    } else if (__builtin_expect(entry->flags != (FP_ENTRY_SIMPLE | FP_ENTRY_AS_IT_CAME), 0)) {
+    } else if (__builtin_expect(flags != (FP_ENTRY_SIMPLE | FP_ENTRY_AS_IT_CAME), 0)) {
         item->cursor = NULL;
     }
+}
+
+/* A frame whose route is known. Of media it is not usual: stage_media comes first. */
+static inline __attribute__((always_inline)) void match(struct fp_burst *burst, struct item *item,
+                                                        const struct fp_table_entry *entry) {
+    item->entry = entry;
+    fp_burst_count_route(burst, entry->counter, 1, fp_frame_length(&item->frame));
+    prepare(burst, item, entry, entry->flags);
 }
 
 static void refuse(struct fp_burst *burst, struct item *item) {
@@ -154,6 +177,9 @@ static void refuse(struct fp_burst *burst, struct item *item) {
     item->entry = NULL;
     item->cursor = NULL;
     fp_burst_drop(burst, refusal != 0 ? (enum fp_drop)(refusal - 1) : FP_DROP_NO_ROUTE);
+    if (refusal == 0 && burst->worker->table->discovery != 0) {
+        fp_media_discover(burst, &item->frame);
+    }
 }
 
 static inline __attribute__((always_inline)) void stage_match(struct fp_burst *burst, struct item *items,
@@ -191,6 +217,35 @@ static __attribute__((noinline)) void match_shapes(struct fp_burst *burst, struc
             match(burst, item, entry);
         } else {
             refuse(burst, item);
+        }
+    }
+}
+
+static bool is_media(const struct item *item) {
+    return item->entry != NULL && (item->entry->flags & FP_ENTRY_MEDIA) != 0;
+}
+
+/* What merges need is fetched in two steps: where a frame's slot is only its merge tells. */
+static __attribute__((noinline)) void stage_media(struct fp_burst *burst, struct item *items, uint32_t count) {
+    struct item *end = items + count;
+    for (struct item *item = items; item < end; item++) {
+        if (is_media(item)) {
+            fp_media_fetch_merge(burst, item->entry);
+        }
+    }
+    for (struct item *item = items; item < end; item++) {
+        if (is_media(item)) {
+            fp_media_fetch_slot(burst, &item->frame, item->entry);
+        }
+    }
+    for (struct item *item = items; item < end; item++) {
+        if (!is_media(item)) {
+            continue;
+        }
+        if (fp_media_take(burst, &item->frame, item->entry)) {
+            prepare(burst, item, item->entry, item->entry->flags & ~(unsigned)FP_ENTRY_MEDIA);
+        } else {
+            item->entry = NULL;
         }
     }
 }
@@ -233,6 +288,9 @@ static void forward_batch(struct fp_burst *burst, struct item *items, uint32_t c
         count = parse_narrow(burst, items, count);
         stage_fetch(burst, items, count);
         match_narrow(burst, items, count);
+    }
+    if (table->media != 0) {
+        stage_media(burst, items, count);
     }
     stage_send(burst, items, count);
 }
@@ -294,16 +352,4 @@ uint32_t fp_worker_forward(struct fp_worker *worker, uint32_t ingress, uint32_t 
     fp_burst_close(burst);
     fp_worker_publish(worker);
     return count;
-}
-
-void fp_worker_publish(struct fp_worker *worker) {
-    for (uint32_t i = 0; i < worker->port_count; i++) {
-        struct fp_worker_port *port = &worker->ports[i];
-        if (port->counters_changed) {
-            uint64_t words[FP_PORT_WORDS];
-            memcpy(words, &port->counters, sizeof words);
-            fp_seq_store(&worker->segment->ports[i].sequence, worker->segment->ports[i].words, words, FP_PORT_WORDS);
-            port->counters_changed = false;
-        }
-    }
 }

@@ -26,8 +26,6 @@
 
 #include "frame.h"
 
-enum { FP_MERGE_PATHS = 2, FP_MERGE_A = 0, FP_MERGE_B = 1 };
-
 /* What becomes of a frame. Of an account: forwarded = FORWARD + HOLD, merged = MERGED + DUPLICATE, dropped = LATE. */
 enum fp_merge_verdict {
     FP_MERGE_FORWARD,   /* first copy: goes out now */
@@ -38,49 +36,9 @@ enum fp_merge_verdict {
     FP_MERGE_AGAIN      /* not counted: take what fp_merge_release gives, then offer the frame again */
 };
 
-/* Path differential, in time between the copies: bin 0 is below 1,024 ns, bin i below 2^(10 + i) ns. */
-#define FP_MERGE_BINS 21
 #define FP_MERGE_MAX_WINDOW_NS (1ULL << 30) /* what the bins reach */
 #define FP_MERGE_MIN_SLOTS 512U
 #define FP_MERGE_MAX_SLOTS (1U << 20)
-
-struct fp_merge_config {
-    uint64_t window_ns;   /* 1 .. FP_MERGE_MAX_WINDOW_NS */
-    uint64_t silence_ns;  /* a path without a frame for longer is silent; 0: 200 ms, or the window where that is more */
-    uint32_t slots;       /* power of two, FP_MERGE_MIN_SLOTS .. FP_MERGE_MAX_SLOTS: see fp_merge_plan_slots */
-    uint32_t hold_frames; /* 0: first copy wins without delay; else in order, and at most so many frames are held */
-};
-
-/* What has happened since creation. Losses are judged, late by the window. */
-struct fp_merge_path_counters {
-    uint64_t received_frames;  /* all that was offered; = forwarded + merged + duplicate + late */
-    uint64_t forwarded_frames; /* first copies, held ones included */
-    uint64_t merged_frames;
-    uint64_t duplicate_frames;
-    uint64_t late_frames;
-    uint64_t lost_frames; /* did not come on this path within the window, whatever the other path did */
-    uint64_t outages;     /* times it was silent and came back */
-    uint64_t last_ns;     /* of the newest frame, by the caller's clock; 0: never */
-};
-
-struct fp_merge_counters {
-    struct fp_merge_path_counters paths[FP_MERGE_PATHS];
-    uint64_t lost_frames;            /* came on neither path within the window */
-    uint64_t filled_frames;          /* forwarded behind a newer one: a hole that was filled in time */
-    uint64_t stray_frames;           /* forwarded although they continue no known numbering; not lost, not found */
-    uint64_t restarts;               /* sequence and timestamp began anew */
-    uint64_t ssrc_changes;           /* the same with another SSRC */
-    uint64_t silences;               /* times both paths were silent at once, ended by a frame */
-    uint64_t skipped_frames;         /* holes given up early since too many frames were held */
-    uint64_t held_frames;            /* now */
-    uint64_t most_held_frames;       /* ever */
-    uint64_t differential_frames;    /* measured: second copies of frames whose first copy was the newest */
-    int64_t differential_sum_ns;     /* arrival on B less arrival on A: positive where A leads */
-    int64_t differential_min_ns;     /* INT64_MAX before the first */
-    int64_t differential_max_ns;     /* INT64_MIN before the first */
-    uint64_t leads_a[FP_MERGE_BINS]; /* frames A brought first, by size of the differential */
-    uint64_t leads_b[FP_MERGE_BINS];
-};
 
 /* One way of counting: `ref` is the number of the first frame that carried timestamp `ref_timestamp`. */
 struct fp_merge_numbering {
@@ -188,12 +146,6 @@ static inline struct fp_merge_frame fp_merge_read_rtp(const uint8_t *rtp, uint16
     return (struct fp_merge_frame){fp_load_u32(rtp + 4), fp_load_u32(rtp + 8), fp_load_u16(rtp + 2), path};
 }
 
-enum fp_merge_class { FP_MERGE_CLASS_A, FP_MERGE_CLASS_B, FP_MERGE_CLASS_C, FP_MERGE_CLASS_D };
-
-/* Path differential of a class of receivers (ST 2022-7:2019), in ns; class C depends on the rate. 0: no such class. */
-uint64_t fp_merge_class_window_ns(enum fp_merge_class number, uint64_t bits_per_s);
-/* The least slots in which a window at this rate fits, with a quarter to spare; more than FP_MERGE_MAX_SLOTS: none. */
-uint64_t fp_merge_plan_slots(uint64_t window_ns, uint64_t frames_per_s);
 /* Memory of one flow, a multiple of 64 bytes; or 0 where the configuration is invalid. */
 uint64_t fp_merge_plan_bytes(const struct fp_merge_config *config);
 /* `memory` is aligned to 64 bytes and has the planned size. FP_E_INVALID where the configuration is. */

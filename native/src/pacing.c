@@ -121,7 +121,8 @@ static void skip_picture(fp_word *words) {
 
 /* TVD of the picture nearest to now (ST 2110-21, 6.3): its number, the next whole ns, and what that adds. */
 static uint64_t epoch_tvd(fp_word *words, const struct fp_pacing_plan *plan, uint64_t now_ns) {
-    uint64_t since_ns = now_ns > plan->epoch_ns ? now_ns - plan->epoch_ns : 0;
+    uint64_t since_ns = now_ns - plan->epoch_ns;
+    since_ns = since_ns <= INT64_MAX ? since_ns : 0;  /* an epoch before the clock began is a large number */
     fp_wide length = (fp_wide)NS_PER_S * plan->per_s; /* of `pictures` pictures */
     fp_wide number = ((fp_wide)since_ns * plan->pictures * 2 + length) / (2 * length);
     fp_wide product = number * length + plan->pictures - 1;

@@ -19,35 +19,6 @@
 
 #include "rtp_observe.h"
 
-/* ST 2110-21, 7.1: how narrow a sender says it is. */
-enum fp_sender { FP_SENDER_NARROW = 1, FP_SENDER_NARROW_LINEAR = 2, FP_SENDER_WIDE = 3 };
-
-/* ST 2110-21, 6.3: frames are read in the active part of a picture only, or all the time. */
-enum fp_schedule { FP_SCHEDULE_GAPPED = 1, FP_SCHEDULE_LINEAR = 2 };
-
-/* From where TVD is counted. */
-enum fp_anchor {
-    FP_ANCHOR_EPOCH = 1, /* TVD = epoch_ns + n * TFRAME + TROFFSET: needs times of a clock that follows PTP */
-    FP_ANCHOR_FIRST = 2 /* TVD = when the first frame of each picture came: any clock; shows the spread inside pictures,
-                           and frames later than their schedule as negative levels, without being a fault */
-};
-
-/* A format as a route names it; of interlaced video all of it for one field. Written by the daemon. */
-struct fp_pacing_format {
-    uint32_t packets;      /* NPACKETS, 1..2^20 */
-    uint32_t pictures;     /* so many ... 1..1,000,000 */
-    uint32_t per_s;        /* ... in so many seconds (60000 in 1001), 1..100,000; at most 1,000,000 pictures a second */
-    uint32_t active_lines; /* RACTIVE: 1080 of ... */
-    uint32_t total_lines;  /* ... 1125; 1..100,000, active_lines at most this */
-    uint32_t sender;       /* enum fp_sender */
-    uint32_t schedule;     /* enum fp_schedule */
-    uint32_t anchor;       /* enum fp_anchor */
-    uint32_t max_udp_bytes; /* MAXUDP, 1..65,535; 1,500 gives the figures usually quoted, 1,460 is ST 2110-10's limit */
-    uint32_t id;            /* not 0; another one makes the model begin anew */
-    uint64_t epoch_ns;      /* what the clock of the frames' times shows at the SMPTE epoch; for FP_ANCHOR_EPOCH */
-    uint64_t troffset_ns;   /* TROFFSET, less than a picture; for FP_ANCHOR_EPOCH */
-};
-
 /* What a frame needs of it; one cache line and a bit for a picture's start. Flat. Written by who publishes routes. */
 struct fp_pacing_plan {
     _Alignas(64) uint64_t drain_q64; /* frames the bucket loses a ns, times 2^64 */
@@ -66,21 +37,6 @@ struct fp_pacing_plan {
 
 /* FP_E_INVALID where a field is outside its range. */
 int fp_pacing_plan_make(const struct fp_pacing_format *format, struct fp_pacing_plan *out);
-
-/* What a reader gets. All by the worker. */
-struct fp_pacing_counters {
-    uint64_t cinst_frames;      /* Cinst after the newest frame */
-    uint64_t cinst_max_frames;  /* highest so far */
-    uint64_t cinst_over_frames; /* frames that found Cinst above Cmax */
-    int64_t vrx_frames;         /* VRX after the newest frame that was judged */
-    int64_t vrx_max_frames;     /* highest so far */
-    int64_t vrx_min_frames;     /* lowest so far */
-    uint64_t vrx_span_frames;  /* largest difference of the two within one picture: what the best TROFFSET would need */
-    uint64_t vrx_over_frames;  /* frames that found VRX above VRXFULL */
-    uint64_t vrx_late_frames;  /* frames that found VRX below 0 */
-    uint64_t pictures_judged;  /* whose beginning was seen */
-    uint64_t pictures_skipped; /* of which not: their first frame was lost, or they had more frames than NPACKETS */
-};
 
 enum {
     FP_PACING_LAST,    /* when the newest frame came, ns */

@@ -16,11 +16,7 @@
 #include "frame.h"
 #include "seqlock.h"
 
-enum {
-    FP_ARRIVAL_BUCKETS = 24,
-    FP_ARRIVAL_FIRST_BITS = 6, /* bucket 1 holds intervals below 2^6 ns */
-    FP_OBSERVE_ARRIVALS = 1    /* fp_observation.enabled: the histogram is wanted */
-};
+enum { FP_ARRIVAL_FIRST_BITS = 6 /* bucket 1 holds intervals below 2^6 ns */ };
 
 /* Of one RTP flow. Written by the worker, all of it. What is behind `picture_frames` only the judgement needs. */
 struct fp_rtp_counters {
@@ -82,7 +78,7 @@ struct fp_observation_counters {
 
 struct fp_observation {
     _Alignas(64) fp_sequence sequence;
-    uint32_t enabled; /* FP_OBSERVE_*; worker, before the first frame */
+    uint32_t enabled; /* FP_OBSERVE_* and above them the run (fp_table_entry.observe); worker, before the first frame */
     fp_word words[FP_OBSERVATION_WORDS];
 };
 
