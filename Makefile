@@ -36,10 +36,10 @@ lab-asked:
 lab: lab-asked build/lab-packages.stamp setup ## deploy a QEMU guest with the playbook and forward media through it (NETMAP_SOURCE=… or PORTS=xdp)
 	$(PYTHON) -P tests/vm/lab_cli.py run $(LAB_ARGS)
 
-bench: setup ## nanoseconds a frame of the true loop, beside a floor and testpmd; also as build/bench.json
+bench: setup ## nanoseconds a frame of the true loop, beside a floor and testpmd; also as build/bench.json, and as a page (PAGE=…)
 	@[ -d build/bench ] || meson setup -Dextension=false --buildtype=release build/bench >/dev/null
 	ninja -C build/bench native/bench/bench_forward >/dev/null
-	$(PYTHON) -P native/bench/run_bench.py build/bench/native/bench/bench_forward build/bench.json
+	$(PYTHON) -P native/bench/run_bench.py build/bench/native/bench/bench_forward build/bench.json $(PAGE)
 
 .PHONY: netmap-asked
 netmap-asked:

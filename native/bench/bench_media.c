@@ -48,8 +48,11 @@ static uint64_t read_clock(void) {
 
 static double measure_set(const struct observer_set *set, uint32_t bytes, enum lane_memory memory, uint32_t laps) {
     static struct lane lane;
-    const struct lane_case wanted = {
-        .routes = getenv("ROUTES") ? (uint32_t)atoi(getenv("ROUTES")) : OBSERVED_ROUTES, .outputs = 1, .set = SET_RENAMED, .frame_bytes = bytes, .observe = set->observe};
+    const struct lane_case wanted = {.routes = getenv("ROUTES") ? (uint32_t)atoi(getenv("ROUTES")) : OBSERVED_ROUTES,
+                                     .outputs = 1,
+                                     .set = SET_RENAMED,
+                                     .frame_bytes = bytes,
+                                     .observe = set->observe};
     lane_open(&lane, &wanted, memory);
     lane.rig.worker->clock_ns = read_clock;
     (void)lane_measure(&lane, SETTLING_LAPS);

@@ -101,7 +101,8 @@ void lane_open(struct lane *lane, const struct lane_case *wanted, enum lane_memo
     memset(lane, 0, sizeof *lane);
     lane->wanted = *wanted;
     lane->memory = memory;
-    rig_open_sized(&lane->rig, wanted->outputs + 1, LANE_SLOTS, 0, FP_WAIT_BUSY, buffer_bytes);
+    rig_open_sized(&lane->rig, wanted->outputs + 1, memory == LANE_NEAR ? LANE_NEAR_SLOTS : LANE_SLOTS, 0, FP_WAIT_BUSY,
+                   buffer_bytes);
     for (uint32_t i = 0; i < lane->rig.port_count; i++) {
         lane_make_null(lane->rig.ports[i], 2 * i + 1);
     }

@@ -105,6 +105,7 @@ static void cursor_close(struct fp_cursor *cursor) {
     counters->tx_too_long_frames += cursor->too_long_frames;
     cursor->egress->counters_changed = true;
     cursor->run = 0; /* the next burst opens it anew */
+    cursor->swap_bytes = 0;
 }
 
 void fp_burst_close(struct fp_burst *burst) {
@@ -122,4 +123,16 @@ void fp_burst_close(struct fp_burst *burst) {
     counters->to_host_frames += burst->to_host_frames;
     counters->bursts++;
     burst->ingress->counters_changed = true;
+}
+
+void fp_worker_publish(struct fp_worker *worker) {
+    for (uint32_t i = 0; i < worker->port_count; i++) {
+        struct fp_worker_port *port = &worker->ports[i];
+        if (port->counters_changed) {
+            uint64_t words[FP_PORT_WORDS];
+            memcpy(words, &port->counters, sizeof words);
+            fp_seq_store(&worker->segment->ports[i].sequence, worker->segment->ports[i].words, words, FP_PORT_WORDS);
+            port->counters_changed = false;
+        }
+    }
 }

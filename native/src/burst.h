@@ -20,7 +20,8 @@ enum { FP_BATCH_FRAMES = 8 };
 struct fp_cursor {
     struct netmap_slot *slot; /* next to fill */
     uint32_t run;             /* free slots from there on; 0: fp_burst_open_cursor finds more, or none */
-    uint32_t swap_bytes;      /* longest frame whose buffer may change places: 0 where the memory region is another */
+    uint32_t swap_bytes;      /* longest frame whose buffer may change places: 0 where the memory region is another, and
+                                 while      it is closed */
     uint32_t first_buffer;
     uint32_t buffer_span; /* buffers from the first on */
     uint64_t sent_bytes;
@@ -79,6 +80,7 @@ bool fp_burst_take_odd(struct fp_burst *burst, uint64_t word, uint64_t ptr);
 
 static inline struct fp_cursor *fp_burst_cursor(struct fp_burst *burst, uint32_t port) {
     struct fp_cursor *cursor = &burst->cursors[port % FP_MAX_PORTS];
+    __asm__("" : "+r"(cursor)); /* so that gcc does not compute it anew for each use */
     if (__builtin_expect(cursor->run == 0, 0)) {
         fp_burst_open_cursor(burst, cursor);
     }

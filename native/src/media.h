@@ -20,28 +20,27 @@ static inline struct fp_pacing *fp_media_pacing(const struct fp_burst *burst, ui
     return &burst->worker->segment->pacings[counter % FP_MAX_ROUTES];
 }
 
-static inline struct fp_merge *fp_media_merge(const struct fp_burst *burst, const struct fp_table_entry *entry) {
-    uint32_t number = ((entry->merge & FP_ENTRY_MERGE) - 1U) % FP_MAX_MERGES;
+/* `merge` is its number + 1, and maybe the path. */
+static inline struct fp_merge *fp_media_merge(const struct fp_burst *burst, uint32_t merge) {
+    uint32_t number = ((merge & FP_ENTRY_MERGE) - 1U) % FP_MAX_MERGES;
     return fp_arena_merge(burst->worker->segment, burst->worker->table->merge_at[number]);
 }
 
-/* Of a bucket, before its route is there: what observing will write. */
-static inline void fp_media_fetch_observed(const struct fp_burst *burst, struct fp_table_bucket bucket) {
-    if (bucket.observe != 0) {
-        const struct fp_observation *at = fp_media_observation(burst, bucket.counter);
+/* Before the route is there, by what its bucket says: what observing and merging will write. */
+static inline void fp_media_fetch(const struct fp_burst *burst, uint32_t counter, uint32_t media) {
+    uint32_t merge = media >> FP_BUCKET_MERGE_SHIFT;
+    if ((media & FP_OBSERVE_RTP) != 0) {
+        const struct fp_observation *at = fp_media_observation(burst, counter);
         __builtin_prefetch(at, 1);
-        if ((bucket.observe & FP_OBSERVE_ARRIVALS) != 0) {
+        if ((media & FP_OBSERVE_ARRIVALS) != 0) {
             fp_observation_prefetch(at);
         }
-        if ((bucket.observe & FP_OBSERVE_PACING) != 0) {
-            fp_pacing_prefetch(fp_media_pacing(burst, bucket.counter));
+        if ((media & FP_OBSERVE_PACING) != 0) {
+            fp_pacing_prefetch(fp_media_pacing(burst, counter));
         }
     }
-}
-
-static inline void fp_media_fetch_merge(const struct fp_burst *burst, const struct fp_table_entry *entry) {
-    if ((entry->merge & FP_ENTRY_MERGE) != 0) {
-        fp_merge_prefetch(fp_media_merge(burst, entry));
+    if (merge != 0) {
+        fp_merge_prefetch(fp_media_merge(burst, merge));
     }
 }
 
@@ -51,7 +50,7 @@ static inline void fp_media_fetch_slot(const struct fp_burst *burst, const struc
         const uint8_t *rtp = fp_rtp_find(frame->bytes, &frame->layout);
         if (rtp != NULL) {
             struct fp_merge_frame offered = fp_merge_read_rtp(rtp, 0);
-            fp_merge_prefetch_slot(fp_media_merge(burst, entry), &offered);
+            fp_merge_prefetch_slot(fp_media_merge(burst, entry->merge), &offered);
         }
     }
 }
@@ -95,7 +94,7 @@ static inline __attribute__((always_inline)) bool fp_media_take(struct fp_burst 
         return false;
     }
     struct fp_merge_frame offered = fp_merge_read_rtp(rtp, entry->merge >> FP_ENTRY_PATH_SHIFT);
-    enum fp_merge_verdict verdict = fp_merge_offer(fp_media_merge(burst, entry), &offered, burst->now_ns);
+    enum fp_merge_verdict verdict = fp_merge_offer(fp_media_merge(burst, entry->merge), &offered, burst->now_ns);
     if (verdict == FP_MERGE_FORWARD) {
         return true;
     }

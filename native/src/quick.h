@@ -29,6 +29,7 @@ enum {
     FP_QUICK_KINDS = 64,
     FP_QUICK_MACS = 3,   /* bits of a kind: MAC addresses */
     FP_QUICK_UPPER = 60, /* addresses and ports */
+    FP_QUICK_ALL = 63,   /* everything: nothing stays */
 };
 
 extern const struct fp_quick_keep fp_quick_keeps[FP_QUICK_KINDS] __attribute__((visibility("hidden")));
@@ -56,9 +57,9 @@ static inline uint64_t fp_quick_change(uint64_t from, uint64_t keep, uint64_t va
 }
 
 /* Everything is read before anything is written, so that the compiler need not read again. */
-static inline void fp_quick_apply(uint8_t *frame, const struct fp_layout *layout, const struct fp_quick *quick,
-                                  unsigned kind) {
-    const struct fp_quick_keep *keep = &fp_quick_keeps[kind % FP_QUICK_KINDS];
+static inline __attribute__((always_inline)) void fp_quick_put(uint8_t *frame, const struct fp_layout *layout,
+                                                               const struct fp_quick *quick, unsigned kind,
+                                                               const struct fp_quick_keep *keep) {
     uint64_t mac = (fp_load_raw_u64(frame) & keep->mac) | quick->mac;
     uint32_t source_mac = (fp_load_raw_u32(frame + 8) & keep->source_mac) | quick->source_mac;
     if ((kind & FP_QUICK_UPPER) != 0) {
@@ -84,6 +85,17 @@ static inline void fp_quick_apply(uint8_t *frame, const struct fp_layout *layout
     }
     memcpy(frame, &mac, sizeof mac);
     memcpy(frame + 8, &source_mac, sizeof source_mac);
+}
+
+/* To move a flow entirely is the usual rewrite: without masks it takes 15 instructions less. */
+static inline __attribute__((always_inline)) void fp_quick_apply(uint8_t *frame, const struct fp_layout *layout,
+                                                                 const struct fp_quick *quick, unsigned kind) {
+    static const struct fp_quick_keep nothing = {0};
+    if (kind == FP_QUICK_ALL) {
+        fp_quick_put(frame, layout, quick, FP_QUICK_ALL, &nothing);
+    } else {
+        fp_quick_put(frame, layout, quick, kind, &fp_quick_keeps[kind % FP_QUICK_KINDS]);
+    }
 }
 
 #endif

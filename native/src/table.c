@@ -13,6 +13,7 @@ static_assert(offsetof(struct fp_table_entry, wide_key) == 64, "what one output 
 static_assert(sizeof(struct fp_table_entry) == 128, "two cache lines a route");
 static_assert(sizeof(struct fp_rewrite) == 64, "one cache line a rewrite");
 static_assert((FP_MAX_MERGES & (FP_MAX_MERGES - 1)) == 0 && FP_MAX_MERGES < FP_ENTRY_MERGE, "an entry names a merge");
+static_assert(FP_MAX_MERGES << FP_BUCKET_MERGE_SHIFT <= UINT16_MAX, "so does a bucket");
 static_assert(FP_OBSERVE_ANY >> FP_ENTRY_RUN_SHIFT == 0 && FP_MAX_RUN << FP_ENTRY_RUN_SHIFT <= UINT16_MAX,
               "an entry says in 16 bits what is observed, and in which run");
 
@@ -126,7 +127,7 @@ static void bucket_fill(struct fp_table_flat *flat, uint64_t hash, const struct 
     }
     flat->count++;
     flat->buckets[at].counter = route->counter;
-    flat->buckets[at].observe = route->media.observe;
+    flat->buckets[at].media = (uint16_t)(route->media.observe | route->media.merge << FP_BUCKET_MERGE_SHIFT);
     flat->buckets[at].tag = (uint16_t)(hash >> 48);
     flat->buckets[at].route = (uint16_t)flat->count;
 }
@@ -289,6 +290,9 @@ void fp_table_flat_copy(struct fp_table_flat *to, const struct fp_table_flat *fr
     memcpy(to->buckets, from->buckets, (from->mask + 1) * sizeof from->buckets[0]);
     memcpy(to->entries, from->entries, from->count * sizeof from->entries[0]);
     memcpy(to->rewrites + 1, from->rewrites + 1, from->rewrite_count * sizeof from->rewrites[0]);
+    if (from->count < FP_MAX_ROUTES) {
+        to->entries[FP_MAX_ROUTES - 1].merge = 0; /* empty buckets lead here, before it is known that they are */
+    }
     for (uint32_t port = 0; port < FP_MAX_PORTS; port++) {
         to->plain[port] = plain_find(from, port);
     }

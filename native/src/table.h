@@ -19,7 +19,7 @@ struct fp_table_bucket {
     uint16_t tag;
     uint16_t route;   /* index + 1; 0: empty */
     uint16_t counter; /* of the route: what it needs can be fetched before the route itself is there */
-    uint16_t observe; /* of the route, as counter: FP_OBSERVE_* */
+    uint16_t media;   /* of the route, as counter: FP_OBSERVE_* | number of its merge + 1 << FP_BUCKET_MERGE_SHIFT */
 };
 
 /* One mask. */
@@ -46,7 +46,12 @@ enum {
     FP_ENTRY_MEDIA = 32       /* observed, or one path of a merge: media.h */
 };
 
-enum { FP_ENTRY_RUN_SHIFT = 3, FP_ENTRY_PATH_SHIFT = 15, FP_ENTRY_MERGE = (1 << FP_ENTRY_PATH_SHIFT) - 1 };
+enum {
+    FP_BUCKET_MERGE_SHIFT = 3,
+    FP_ENTRY_RUN_SHIFT = 3,
+    FP_ENTRY_PATH_SHIFT = 15,
+    FP_ENTRY_MERGE = (1 << FP_ENTRY_PATH_SHIFT) - 1
+};
 
 /* A route. What a frame to one output needs lies in the first cache line: 10,000 routes are then 640 kB to walk about
  * in, and one line to fetch for each frame. */
@@ -152,9 +157,16 @@ static inline bool fp_entry_equals(const struct fp_table_entry *entry, bool wide
     return differs == 0;
 }
 
-static inline const struct fp_table_entry *fp_table_entry_of(const struct fp_table_flat *table,
-                                                             struct fp_table_bucket bucket) {
-    return &table->entries[(bucket.route - 1U) & (FP_MAX_ROUTES - 1)];
+/* The entry a bucket names with index + 1. */
+static inline const struct fp_table_entry *fp_table_entry_of(const struct fp_table_flat *table, uint16_t route) {
+    return &table->entries[(route - 1U) & (FP_MAX_ROUTES - 1)];
+}
+
+/* A bucket in one word: tag, route and counter from the lowest bits on. */
+static inline uint64_t fp_bucket_word(const struct fp_table_bucket *bucket) {
+    uint64_t word;
+    memcpy(&word, bucket, sizeof word);
+    return word;
 }
 
 /* Bounded whatever the memory holds: `mask` and route indices are clipped to the arrays. */
@@ -169,7 +181,7 @@ static inline const struct fp_table_entry *fp_shape_find(const struct fp_table_f
             return NULL;
         }
         if (bucket.tag == tag) {
-            const struct fp_table_entry *entry = fp_table_entry_of(table, bucket);
+            const struct fp_table_entry *entry = fp_table_entry_of(table, bucket.route);
             if (entry->shape == shape && fp_entry_equals(entry, wide, key)) {
                 return entry;
             }

@@ -9,7 +9,7 @@
 struct fp_window {
     uint8_t *buffers;
     uint64_t offset_mask;
-    uint64_t odd_flags; /* of a slot word */
+    uint32_t length_mask; /* what of a slot word's upper half is compared with usual_bytes: length and NS_MOREFRAG */
     uint32_t buffer_bytes;
     uint32_t usual_bytes; /* longest frame that is nothing odd: 0 inside a frame of several slots */
     uint32_t first_buffer;
@@ -21,7 +21,7 @@ static inline struct fp_window fp_window_open(const struct fp_burst *burst) {
     return (struct fp_window){
         .buffers = ring->buffers,
         .offset_mask = ring->offset_mask,
-        .odd_flags = (uint64_t)burst->more_flag << 48,
+        .length_mask = burst->more_flag << 16 | UINT16_MAX,
         .buffer_bytes = ring->buffer_bytes,
         .usual_bytes = ring->inside_multi_slot ? 0 : ring->buffer_bytes,
         .first_buffer = ring->first_buffer,
@@ -35,12 +35,11 @@ static inline __attribute__((always_inline)) bool fp_window_take(struct fp_burst
     uint64_t word = fp_slot_load(slot);
     uint64_t ptr = fp_slot_load_ptr(slot);
     uint64_t offset = ptr & ring->offset_mask;
-    uint32_t length = fp_word_length(word);
+    uint32_t length = (uint32_t)(word >> 32) & ring->length_mask; /* too long, where more of the frame follows */
     uint32_t buffer = fp_word_buffer(word);
     if (__builtin_expect(buffer - ring->first_buffer >= ring->buffer_span, 0) ||
         __builtin_expect(length - 1 >= ring->usual_bytes, 0) ||
-        __builtin_expect(offset > ring->buffer_bytes - length, 0) ||
-        __builtin_expect((word & ring->odd_flags) != 0, 0)) {
+        __builtin_expect(offset > ring->buffer_bytes - length, 0)) {
         bool taken = fp_burst_take_odd(burst, word, ptr);
         ring->usual_bytes = burst->ring->inside_multi_slot ? 0 : ring->buffer_bytes;
         if (!taken) {

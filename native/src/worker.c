@@ -172,18 +172,6 @@ static uint32_t receive(struct fp_worker *worker, uint32_t index) {
     return frames;
 }
 
-void fp_worker_publish(struct fp_worker *worker) {
-    for (uint32_t i = 0; i < worker->port_count; i++) {
-        struct fp_worker_port *port = &worker->ports[i];
-        if (port->counters_changed) {
-            uint64_t words[FP_PORT_WORDS];
-            memcpy(words, &port->counters, sizeof words);
-            fp_seq_store(&worker->segment->ports[i].sequence, worker->segment->ports[i].words, words, FP_PORT_WORDS);
-            port->counters_changed = false;
-        }
-    }
-}
-
 /* The burst boundary: the one place where a table may change. */
 static void take_table(struct fp_worker *worker) {
     struct fp_segment *segment = worker->segment;
