@@ -62,7 +62,7 @@ static void write_header(const struct bench *bench, uint64_t at, uint8_t *rtp) {
 
 /* Bursts of A and B alternate; B is behind by the skew. */
 static void fill(struct bench *bench, uint32_t frames, uint64_t start_ns) {
-    uint64_t behind = bench->skew_ns / (2 * FRAME_NS);
+    uint64_t behind = bench->skew_ns / (2ULL * FRAME_NS);
     for (uint32_t at = 0; at < frames; at += BURST) {
         unsigned path = at / BURST % 2;
         bench->now_of[at / BURST] = start_ns + (uint64_t)at * FRAME_NS;
@@ -154,7 +154,7 @@ int main(int argc, char **argv) {
                 /* one flow of 12.5 million frames a second fills no class but D */
                 uint64_t window_ns = flows[i] == 1 ? CLASS_D_NS : CLASS_A_NS;
                 struct bench bench = {.flows = flows[i], .per_cent = per_cent, .window_ns = window_ns, .seed = 1};
-                bench.skew_ns = skewed * (window_ns - window_ns / 50);
+                bench.skew_ns = skewed * (window_ns - window_ns / 10);
                 if (frames > 0 && laps > 0) {
                     run(&bench, laps, frames);
                 }

@@ -70,7 +70,9 @@ def compare(model: MergeModel, arrivals: list[Arrival]) -> None:
 
 @given(st.data())
 def test_random_streams(data: st.DataObject) -> None:
-    window_ns = data.draw(st.sampled_from([150_000, 10 * MILLISECOND_NS, 50 * MILLISECOND_NS, 450 * MILLISECOND_NS]))
+    window_ns = data.draw(
+        st.sampled_from([150_000, 10 * MILLISECOND_NS, 50 * MILLISECOND_NS, 450 * MILLISECOND_NS])
+    )
     hold_frames = data.draw(st.sampled_from([0, 0, 1, 20, 300]), label="hold frames")
     sender = data.draw(lives(window_ns), label="lives")
     network = data.draw(networks(sender, window_ns), label="network")
