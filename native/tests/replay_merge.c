@@ -12,9 +12,18 @@
 #include "check.h"
 #include "merge.h"
 
-enum { RELEASED_AT_ONCE = 3 };
+enum { RELEASED_AT_ONCE = 3, LINE_BYTES = 256 };
 
 static const char *const names[] = {"forward", "hold", "merged", "duplicate", "late", "again"};
+
+/* The next number of a line. */
+static uint64_t next_number(char **at) {
+    char *end = *at;
+    unsigned long long number = strtoull(*at, &end, 10);
+    CHECK(end > *at);
+    *at = end;
+    return number;
+}
 
 static void release(struct fp_merge *merge, uint64_t now_ns) {
     struct fp_merge_held out[RELEASED_AT_ONCE];
@@ -28,10 +37,14 @@ static void release(struct fp_merge *merge, uint64_t now_ns) {
     }
 }
 
-static void take_frame(struct fp_merge *merge, uint64_t now_ns) {
+static void take_frame(struct fp_merge *merge, uint64_t now_ns, char *at) {
     struct fp_merge_frame frame;
-    uint32_t handle;
-    CHECK_EQ(scanf("%hu %hu %u %u %u", &frame.path, &frame.sequence, &frame.timestamp, &frame.ssrc, &handle), 5);
+    frame.path = (uint16_t)next_number(&at);
+    frame.sequence = (uint16_t)next_number(&at);
+    frame.timestamp = (uint32_t)next_number(&at);
+    frame.ssrc = (uint32_t)next_number(&at);
+    uint32_t handle = (uint32_t)next_number(&at);
+    CHECK(frame.path < FP_MERGE_PATHS);
     enum fp_merge_verdict verdict = fp_merge_offer(merge, &frame, now_ns);
     while (verdict == FP_MERGE_AGAIN) {
         release(merge, now_ns);
@@ -70,25 +83,33 @@ static void print_counters(struct fp_merge *merge, uint64_t now_ns) {
     (void)printf("\n");
 }
 
-int main(void) {
+static struct fp_merge *create(char *at) {
     struct fp_merge_config config;
-    CHECK_EQ(scanf("%" SCNu64 " %" SCNu64 " %u %u", &config.window_ns, &config.silence_ns, &config.slots,
-                   &config.hold_frames),
-             4);
+    struct fp_merge *merge = NULL;
+    config.window_ns = next_number(&at);
+    config.silence_ns = next_number(&at);
+    config.slots = (uint32_t)next_number(&at);
+    config.hold_frames = (uint32_t)next_number(&at);
     uint64_t bytes = fp_merge_plan_bytes(&config);
     CHECK(bytes > 0);
-    struct fp_merge *merge = NULL;
     CHECK_EQ(posix_memalign((void **)&merge, 64, bytes), 0);
     CHECK_EQ(fp_merge_create(merge, &config), 0);
-    char what;
-    uint64_t now_ns;
-    while (scanf(" %c %" SCNu64, &what, &now_ns) == 2) {
-        if (what == 'f') {
-            take_frame(merge, now_ns);
-        } else if (what == 't') {
+    return merge;
+}
+
+int main(void) {
+    char line[LINE_BYTES];
+    CHECK(fgets(line, sizeof line, stdin) != NULL);
+    struct fp_merge *merge = create(line);
+    while (fgets(line, sizeof line, stdin) != NULL) {
+        char *at = line + 1;
+        uint64_t now_ns = next_number(&at);
+        if (line[0] == 'f') {
+            take_frame(merge, now_ns, at);
+        } else if (line[0] == 't') {
             release(merge, now_ns);
         } else {
-            CHECK_EQ(what, 'r');
+            CHECK_EQ(line[0], 'r');
             print_counters(merge, now_ns);
         }
     }

@@ -234,10 +234,10 @@ static void test_classes_and_sizes(void) {
     CHECK_EQ(fp_merge_class_window_ns(FP_MERGE_CLASS_C, 270000000), CLASS_C_NS);
     CHECK_EQ(fp_merge_class_window_ns(FP_MERGE_CLASS_D, 0), 150000);
     CHECK_EQ(fp_merge_plan_slots(CLASS_B_NS, FRAMES_PER_S), WRAP);
-    CHECK_EQ(fp_merge_plan_slots(CLASS_C_NS, FRAMES_PER_S), 4 * WRAP);
-    CHECK_EQ(fp_merge_plan_bytes(&config), sizeof(struct fp_merge) + 8 * WRAP);
+    CHECK_EQ(fp_merge_plan_slots(CLASS_C_NS, FRAMES_PER_S), 4ULL * WRAP);
+    CHECK_EQ(fp_merge_plan_bytes(&config), sizeof(struct fp_merge) + 8ULL * WRAP);
     config.hold_frames = 60000;
-    CHECK_EQ(fp_merge_plan_bytes(&config), sizeof(struct fp_merge) + 16 * WRAP);
+    CHECK_EQ(fp_merge_plan_bytes(&config), sizeof(struct fp_merge) + 16ULL * WRAP);
     config.hold_frames = WRAP;
     CHECK_EQ(fp_merge_plan_bytes(&config), 0);
     config = (struct fp_merge_config){.window_ns = CLASS_B_NS, .slots = 1000};

@@ -151,17 +151,20 @@ def networks(draw: st.DrawFn, sender: list[Life], window_ns: int) -> Network:
     """Two numberings are known at a time: where the sender has several lives, none is as short as a delay."""
     frames = sum(life.frames for life in sender)
     life_ns = SETTLED_FRAMES * sender[0].format.frame_ns if len(sender) > 1 else 10 * SECOND_NS
-    delay = st.one_of(st.just(0), st.integers(0, window_ns * 3 // 2), st.sampled_from([window_ns, window_ns + 1]))
+    delay = st.one_of(
+        st.just(0), st.integers(0, window_ns * 3 // 2), st.sampled_from([window_ns, window_ns + 1])
+    )
     delay = delay.map(lambda delay_ns: min(delay_ns, life_ns // 3))
+    reorder_ns = 20 * sender[0].format.frame_ns
     incident = st.builds(
         Incident,
         st.sampled_from(["lose", "lose", "repeat", "delay"]),
         st.sampled_from([0, 1]),
         st.integers(0, frames),
         st.one_of(st.just(1), st.integers(1, 20), st.integers(1, 100)),
-        st.one_of(st.just(0), st.integers(0, window_ns * 2), st.integers(0, 3 * SECOND_NS)).map(
-            lambda delay_ns: min(delay_ns, life_ns // 3)
-        ),
+        st.one_of(
+            st.integers(0, reorder_ns), st.integers(0, window_ns * 2), st.integers(0, 3 * SECOND_NS)
+        ).map(lambda delay_ns: min(delay_ns, life_ns // 3)),
     )
     return Network(
         (draw(delay), draw(delay)),

@@ -12,6 +12,7 @@ RESERVE_FRAMES = 192  # of the slots, never used
 STRAY_REACH = 64
 BEFORE_NS = 2_000_000_000
 PATHS = (0, 1)
+VERDICTS = ("forward", "hold", "merged", "duplicate", "late")
 BINS = 21
 
 
@@ -90,12 +91,11 @@ class MergeModel:
         return verdict
 
     def count_silence(self, arrival: Arrival) -> None:
-        silent = {
-            path: path not in self.last_ns or arrival.now_ns - self.last_ns[path] > self.silence_ns for path in PATHS
-        }
-        self.counted["silences"] += all(silent.values()) and bool(self.last_ns)
-        self.counted[f"outages {arrival.path}"] += silent[arrival.path] and arrival.path in self.last_ns
-        self.last_ns[arrival.path] = arrival.now_ns
+        last_ns = self.last_ns
+        silent = [path not in last_ns or arrival.now_ns - last_ns[path] > self.silence_ns for path in PATHS]
+        self.counted["silences"] += all(silent) and bool(last_ns)
+        self.counted[f"outages {arrival.path}"] += silent[arrival.path] and arrival.path in last_ns
+        last_ns[arrival.path] = arrival.now_ns
 
     def judge(self, arrival: Arrival) -> str:
         if not self.spans:
@@ -147,9 +147,8 @@ class MergeModel:
             if not place.filled:
                 self.differentials.append((1 - arrival.path, age_ns))
             return "merged"
-        if self.hold_frames:
-            if number < self.next or not self.make_room(number, arrival.now_ns):
-                return "late"
+        if self.hold_frames and (number < self.next or not self.make_room(number, arrival.now_ns)):
+            return "late"
         place.filled = True
         self.counted["filled"] += 1
         return self.take_first(arrival, number)
@@ -229,7 +228,7 @@ class MergeModel:
         ]
         lines = []
         for path in PATHS:
-            by = {name: self.verdicts[path, name] for name in ("forward", "hold", "merged", "duplicate", "late")}
+            by = {verdict: self.verdicts[path, verdict] for verdict in VERDICTS}
             lost = self.lost_early + sum(path not in place.paths for place in due)
             lines.append(f"path {'AB'[path]} {sum(by.values())} {by['forward'] + by['hold']} {by['merged']} "
                          f"{by['duplicate']} {by['late']} {lost} {self.counted[f'outages {path}']}")  # fmt: skip
