@@ -90,6 +90,15 @@ static void test_the_oldest_late_frame(void) {
     CHECK_EQ(read_rtp(&sender).stray_frames, 1);
 }
 
+static void test_the_longest_gap_without_a_timestamp_to_tell(void) {
+    struct sender sender = open_sender();
+    CHECK_EQ(send_frame(&sender, 0, false), FP_RTP_NEW_RUN);
+    CHECK_EQ(send_frame(&sender, 2999, false), 2999);
+    CHECK_EQ(send_frame(&sender, 5999, false), FP_RTP_NOT_AHEAD); /* RFC 3550, MAX_DROPOUT */
+    CHECK_EQ(read_rtp(&sender).lost_frames, 2998);
+    CHECK_EQ(read_rtp(&sender).stray_frames, 1);
+}
+
 static void test_gaps_longer_than_a_wrap_are_told_by_the_timestamp(void) {
     static const uint32_t gaps[] = {3500, 40000, 65535, 65536, 65537, 70000, 65536 * 5 + 7};
     for (size_t i = 0; i < sizeof gaps / sizeof gaps[0]; i++) {
@@ -216,6 +225,7 @@ int main(void) {
     RUN(test_frames_in_sequence_lose_nothing);
     RUN(test_late_frames_are_taken_back_from_the_lost);
     RUN(test_the_oldest_late_frame);
+    RUN(test_the_longest_gap_without_a_timestamp_to_tell);
     RUN(test_gaps_longer_than_a_wrap_are_told_by_the_timestamp);
     RUN(test_a_timestamp_without_the_time_to_it_is_no_gap);
     RUN(test_a_pause_is_no_gap);

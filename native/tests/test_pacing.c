@@ -142,6 +142,23 @@ static void test_the_oldest_flow_makes_room(void) {
     CHECK_EQ(fp_discovery_read(&table, FP_DISCOVERED_FLOWS, &flow), FP_E_INVALID);
 }
 
+static void test_flows_are_found_again_after_others_left(void) {
+    enum { MANY = 4 * FP_DISCOVERED_FLOWS };
+    struct fp_discovered flow;
+    fp_discovery_reset(&table, 6);
+    for (uint32_t i = 0; i < MANY; i++) {
+        see(i, i);
+    }
+    for (uint32_t i = MANY - FP_DISCOVERED_FLOWS; i < MANY; i++) {
+        see(i, MANY + i);
+    }
+    CHECK_EQ(fp_discovery_evicted(&table), MANY - FP_DISCOVERED_FLOWS);
+    for (uint32_t i = 0; i < FP_DISCOVERED_FLOWS; i++) {
+        CHECK_EQ(fp_discovery_read(&table, i, &flow), 0);
+        CHECK_EQ(flow.frames, 2);
+    }
+}
+
 int main(void) {
     RUN(test_limits_are_those_of_the_design_page);
     RUN(test_refused_formats);
@@ -149,5 +166,6 @@ int main(void) {
     RUN(test_a_lost_first_frame_skips_its_picture);
     RUN(test_a_dead_writer_is_torn);
     RUN(test_the_oldest_flow_makes_room);
+    RUN(test_flows_are_found_again_after_others_left);
     return 0;
 }
