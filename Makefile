@@ -111,6 +111,7 @@ lint: setup build/test-packages.stamp ## every linter, no rule skipped
 types: setup ## mypy strict, the lab and the frame tests included
 	mypy
 	mypy -p tests.frames
+	mypy -p tests.models
 	MYPYPATH=tests/vm mypy -p lab
 	MYPYPATH=tests/media:demo mypy --ignore-missing-imports demo tests/media
 	MYPYPATH=tests/media mypy --ignore-missing-imports tests/kernel

@@ -21,31 +21,46 @@ static struct fp_pacing_plan plan;
 static struct fp_discovery discovery;
 static bool tracing;
 
-static void take_plan(const char *line) {
+/* The next number of a line; the test ends where there is none. */
+static uint64_t next_u64(char **line) {
+    char *end;
+    uint64_t value = strtoull(*line, &end, 10);
+    CHECK(end != *line);
+    *line = end;
+    return value;
+}
+
+static uint32_t next_u32(char **line) {
+    uint64_t value = next_u64(line);
+    CHECK(value <= UINT32_MAX);
+    return (uint32_t)value;
+}
+
+static void take_plan(char *line) {
     struct fp_pacing_format format;
-    int fields = sscanf(line, "%u %u %u %u %u %u %u %u %u %u %" SCNu64 " %" SCNu64, &format.packets, &format.pictures,
-                        &format.per_s, &format.active_lines, &format.total_lines, &format.sender, &format.schedule,
-                        &format.anchor, &format.max_udp_bytes, &format.id, &format.epoch_ns, &format.troffset_ns);
-    CHECK_EQ(fields, 12);
+    uint32_t *const fields[] = {&format.packets,       &format.pictures, &format.per_s,    &format.active_lines,
+                                &format.total_lines,   &format.sender,   &format.schedule, &format.anchor,
+                                &format.max_udp_bytes, &format.id};
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        *fields[i] = next_u32(&line);
+    }
+    format.epoch_ns = next_u64(&line);
+    format.troffset_ns = next_u64(&line);
     int result = fp_pacing_plan_make(&format, &plan);
     (void)printf("{\"result\": %d, \"cmax_frames\": %u, \"vrx_full_frames\": %u}\n", result, plan.cmax_frames,
                  plan.vrx_full_frames);
 }
 
-static void take_rtp(const char *line) {
-    uint64_t now_ns;
-    uint32_t marker;
-    uint32_t number;
-    uint32_t timestamp;
-    uint32_t ssrc;
-    uint32_t bytes;
-    CHECK_EQ(sscanf(line, "%" SCNu64 " %u %u %u %u %u", &now_ns, &marker, &number, &timestamp, &ssrc, &bytes), 6);
+static void take_rtp(char *line) {
+    uint64_t now_ns = next_u64(&line);
+    uint32_t marker = next_u32(&line);
+    uint32_t number = next_u32(&line);
+    uint32_t words[2];
     uint8_t rtp[FP_RTP_BYTES] = {0x80, (uint8_t)(marker << 7 | 96), (uint8_t)(number >> 8), (uint8_t)number};
-    for (unsigned i = 0; i < 4; i++) {
-        rtp[4 + i] = (uint8_t)(timestamp >> (24 - 8 * i));
-        rtp[8 + i] = (uint8_t)(ssrc >> (24 - 8 * i));
-    }
-    int64_t ahead = fp_observe_rtp(&observation, rtp, bytes, now_ns);
+    words[0] = __builtin_bswap32(next_u32(&line)); /* timestamp */
+    words[1] = __builtin_bswap32(next_u32(&line)); /* SSRC */
+    memcpy(rtp + 4, words, sizeof words);
+    int64_t ahead = fp_observe_rtp(&observation, rtp, next_u32(&line), now_ns);
     if (plan.id != 0) {
         fp_pacing_frame(&pacing, &plan, ahead, fp_observation_sequence(&observation), marker != 0, now_ns);
     }
@@ -56,22 +71,19 @@ static void take_rtp(const char *line) {
     }
 }
 
-static void take_other(const char *line) {
-    uint64_t now_ns;
-    uint32_t bytes;
-    CHECK_EQ(sscanf(line, "%" SCNu64 " %u", &now_ns, &bytes), 2);
-    fp_observe_other(&observation, bytes, now_ns);
+static void take_other(char *line) {
+    uint64_t now_ns = next_u64(&line);
+    fp_observe_other(&observation, next_u32(&line), now_ns);
 }
 
-static void take_unrouted(const char *line) {
-    uint64_t now_ns;
-    uint32_t bytes;
-    uint32_t destination;
-    uint32_t port;
-    uint32_t ssrc;
-    CHECK_EQ(sscanf(line, "%" SCNu64 " %u %u %u %u", &now_ns, &bytes, &destination, &port, &ssrc), 5);
-    struct fp_key key = {.udp_port = (uint16_t)port, .ssrc = ssrc, .payload_type = ssrc != 0 ? 96 : FP_NOT_RTP};
-    key.destination[15] = (uint8_t)destination;
+static void take_unrouted(char *line) {
+    struct fp_key key = {.payload_type = 96};
+    uint64_t now_ns = next_u64(&line);
+    uint32_t bytes = next_u32(&line);
+    key.destination[15] = (uint8_t)next_u32(&line);
+    key.udp_port = (uint16_t)next_u32(&line);
+    key.ssrc = next_u32(&line);
+    key.payload_type = key.ssrc != 0 ? 96 : FP_NOT_RTP;
     fp_discovery_see(&discovery, &key, bytes, now_ns);
 }
 

@@ -46,7 +46,7 @@ def find_program() -> str:
     path = Path(named) if named else EDITABLE / "native" / "tests" / "observe_events"
     ninja = Path(sys.executable).parent / "ninja"
     if not named and ninja.exists() and (EDITABLE / "build.ninja").exists():
-        command = [ninja, "-C", EDITABLE, "native/tests/observe_events"]
+        command = [str(ninja), "-C", str(EDITABLE), "native/tests/observe_events"]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         if done.returncode != 0:
             raise ObserverProcessError(f"ninja -C {EDITABLE}: {done.stdout[-2000:]}{done.stderr}")

@@ -49,8 +49,9 @@ class Format:
         """As a line of input of observe_events."""
         schedule = 1 if self.gapped else 2
         values = (
-            self.packets, self.rate.numerator, self.rate.denominator, self.active.numerator, self.active.denominator,
-            self.sender.value, schedule, self.anchor.value, self.max_udp_bytes, self.id, self.epoch_ns, self.troffset_ns,
+            self.packets, *self.rate.as_integer_ratio(), *self.active.as_integer_ratio(),
+            self.sender.value, schedule, self.anchor.value, self.max_udp_bytes, self.id,
+            self.epoch_ns, self.troffset_ns,
         )  # fmt: skip
         return "plan " + " ".join(map(str, values))
 
@@ -121,7 +122,10 @@ class Vrx:
 
 def judge_vrx(form: Format, frames: Sequence[RtpFrame], numbers: Sequence[int]) -> Vrx:
     """`numbers` are the frames' numbers, not wrapped."""
-    vrx, current, first, last_judged = Vrx(), None, None, None
+    vrx = Vrx()
+    current: Picture | None = None
+    first: int | None = None
+    last_judged: int | None = None
     for frame, number in zip(frames, numbers, strict=True):
         level = None
         if current is None and first is not None:
@@ -168,5 +172,7 @@ def send(form: Format, pictures: int, lead_ns: Callable[[int], Fraction], first:
         time_ns = math.floor(form.tvd_ns(first + picture) + place * form.trs_ns - lead_ns(index))
         marker = place == form.packets - 1
         number = (START_NUMBER + 1 + index) % 65536
-        frames.append(RtpFrame(max(time_ns, frames[-1].now_ns), number, (picture + 1) * 1800, 1, marker, 1262))
+        frames.append(
+            RtpFrame(max(time_ns, frames[-1].now_ns), number, (picture + 1) * 1800, 1, marker, 1262)
+        )
     return frames

@@ -84,11 +84,11 @@ class RtpModel:
     def __init__(self) -> None:
         self.runs: list[Run] = []
         self.last_ns: int | None = None
-        self.names = (
-            "frames bytes reordered_frames duplicated_frames stray_frames gaps largest_gap_frames long_gaps "
-            "restarts ssrc_changes wraps pictures"
-        ).split()
-        self.count = dict.fromkeys(self.names, 0)
+        names = (
+            "frames", "bytes", "reordered_frames", "duplicated_frames", "stray_frames", "gaps", "largest_gap_frames",
+            "long_gaps", "restarts", "ssrc_changes", "wraps", "pictures"
+        )  # fmt: skip
+        self.count = dict.fromkeys(names, 0)
         self.intervals_ns: list[int] = []
         self.markers_ns: list[int] = []
 

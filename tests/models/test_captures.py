@@ -101,9 +101,9 @@ def test_pacing_of_compressed_video(sender: Sender, anchor: Anchor) -> None:
     assert (limits["cmax_frames"], limits["vrx_full_frames"]) == (form.cmax, form.vrx_full)
     assert [level for level, _ in levels] == cinst_levels(form, [frame.now_ns for frame in frames])
     vrx = judge_vrx(form, frames, numbers)
-    assert [
-        seen for (_, seen), level in zip(levels, vrx.levels, strict=True) if level is not None
-    ] == [level for level in vrx.levels if level is not None]
+    assert [seen for (_, seen), level in zip(levels, vrx.levels, strict=True) if level is not None] == [
+        level for level in vrx.levels if level is not None
+    ]
     assert last["pacing"]["pictures_judged"] == len(vrx.pictures) >= len(markers) - 1 > 0
 
 

@@ -17,7 +17,9 @@ thorough = settings(max_examples=100, deadline=None, suppress_health_check=list(
 RATES = [Fraction(50), Fraction(60000, 1001), Fraction(25), Fraction(24000, 1001), Fraction(1, 3)]
 
 
-def measure(form: Format, frames: Sequence[RtpFrame]) -> tuple[dict[str, int], list[list[int]], dict[str, Any]]:
+def measure(
+    form: Format, frames: Sequence[RtpFrame]
+) -> tuple[dict[str, int], list[list[int]], dict[str, Any]]:
     """Limits, [Cinst, VRX] after each frame, and the counters at the end."""
     limits, *levels, last = observe([form.event, "trace", *(frame.event for frame in frames), "read"])
     return limits, levels, last["pacing"]
@@ -68,7 +70,9 @@ formats = st.builds(
 def test_any_sender(form: Format, data: st.DataObject) -> None:
     """Frames early, late, in bursts, and some lost."""
     spread = form.trs_ns * data.draw(st.sampled_from([0, 1, 8, 60]), label="spread")
-    leads = data.draw(st.lists(st.fractions(-1, 1, max_denominator=64), min_size=1, max_size=40), label="leads")
+    leads = data.draw(
+        st.lists(st.fractions(-1, 1, max_denominator=64), min_size=1, max_size=40), label="leads"
+    )
     frames = send(form, 4, lambda index: spread * leads[index % len(leads)])
     lost = data.draw(st.sets(st.integers(1, len(frames) - 1), max_size=4), label="lost")
     kept = [index for index in range(len(frames)) if index not in lost]
