@@ -45,6 +45,7 @@
 #define FP_MAX_MERGES 1024    /* ST 2022-7 merges of one table, a power of two */
 #define FP_MAX_PACING 64      /* formats of one table, for ST 2110-21 */
 #define FP_MAX_RUN 8191       /* largest fp_route_media.run */
+#define FP_MAX_MERGE_SLOTS 1048576 /* of one merge */
 /* Most memory of all merges of one worker, a power of two; taken from tmpfs as it is needed. */
 #define FP_MERGE_ARENA_BYTES 536870912
 
@@ -222,16 +223,16 @@ struct fp_merge_config {
 struct fp_merge_path_counters {
     uint64_t received_frames;  /* all that was offered; = forwarded + merged + duplicate + late */
     uint64_t forwarded_frames; /* first copies, held ones included */
-    uint64_t merged_frames;
-    uint64_t duplicate_frames;
-    uint64_t late_frames;
+    uint64_t merged_frames;    /* second copies: the other path brought the frame before, within the window */
+    uint64_t duplicate_frames; /* this path brought the frame before, within the window */
+    uint64_t late_frames;      /* their window had passed: dropped */
     uint64_t lost_frames; /* did not come on this path within the window, whatever the other path did */
     uint64_t outages;     /* times it was silent and came back */
     uint64_t last_ns;     /* of the newest frame, by the caller's clock; 0: never */
 };
 
 struct fp_merge_counters {
-    struct fp_merge_path_counters paths[FP_MERGE_PATHS];
+    struct fp_merge_path_counters paths[FP_MERGE_PATHS]; /* A and B */
     uint64_t lost_frames;            /* came on neither path within the window */
     uint64_t filled_frames;          /* forwarded behind a newer one: a hole that was filled in time */
     uint64_t stray_frames;           /* forwarded although they continue no known numbering; not lost, not found */
@@ -246,7 +247,7 @@ struct fp_merge_counters {
     int64_t differential_min_ns;     /* INT64_MAX before the first */
     int64_t differential_max_ns;     /* INT64_MIN before the first */
     uint64_t leads_a[FP_MERGE_BINS]; /* frames A brought first, by size of the differential */
-    uint64_t leads_b[FP_MERGE_BINS];
+    uint64_t leads_b[FP_MERGE_BINS]; /* frames B brought first, by size of the differential */
 };
 
 enum fp_merge_class { FP_MERGE_CLASS_A, FP_MERGE_CLASS_B, FP_MERGE_CLASS_C, FP_MERGE_CLASS_D };
@@ -260,12 +261,12 @@ uint64_t fp_merge_plan_slots(uint64_t window_ns, uint64_t frames_per_s);
 
 /* What tells flows apart: port, tags, addresses and UDP ports. DSCP, payload type and SSRC are the newest frame's. */
 struct fp_discovered {
-    struct fp_key key;   /* worker */
-    uint64_t frames;     /* worker */
+    struct fp_key key;   /* as in a frame; worker */
+    uint64_t frames;     /* since it came into the table; worker */
     uint64_t bytes;      /* Ethernet header on, FCS off; worker */
     uint64_t rtp_frames; /* of them with an RTP header (RFC 3550, 5.1); worker */
     uint64_t first_ns;   /* when it came into the table; worker */
-    uint64_t last_ns;    /* worker */
+    uint64_t last_ns;    /* when its newest frame came; worker */
 };
 
 /* ----------------------------------------------------------- route table */

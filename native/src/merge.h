@@ -38,7 +38,7 @@ enum fp_merge_verdict {
 
 #define FP_MERGE_MAX_WINDOW_NS (1ULL << 30) /* what the bins reach */
 #define FP_MERGE_MIN_SLOTS 512U
-#define FP_MERGE_MAX_SLOTS (1U << 20)
+#define FP_MERGE_MAX_SLOTS ((uint32_t)FP_MAX_MERGE_SLOTS)
 
 /* One way of counting: `ref` is the number of the first frame that carried timestamp `ref_timestamp`. */
 struct fp_merge_numbering {
