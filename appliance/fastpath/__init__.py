@@ -2,8 +2,9 @@
 """The native fast path as Python values: the only importer of the compiled extension.
 
 In the order a frame meets them: `ports` (Region, Port, MemoryPort), `frames` (FrameKey, parse_frame),
-`matches` (Match), `rewrites` (Rewrite), `media` (RouteMedia, PacingFormat, MergeConfig), `table` (Route, Output, RouteTable), `worker` (LoopWorker), `state`
-(StateSegment and its snapshots). `names` holds labels and limits, `errors` what a failed call raises.
+`matches` (Match), `rewrites` (Rewrite), `media` (RouteMedia, PacingFormat, MergeConfig), `table` (Route, Output,
+RouteTable), `worker` (LoopWorker), `state` (StateSegment and its snapshots), `observed` (what it shows of media).
+`names` holds labels and limits, `errors` what a failed call raises.
 """
 
 from appliance.fastpath.errors import ClosedError, NativeError

@@ -88,6 +88,15 @@ static bool is_same(const struct fp_merge_config *a, const struct fp_merge_confi
            a->hold_frames == b->hold_frames;
 }
 
+/* Known before anything is touched. */
+static bool fits(const struct fp_table_flat *next) {
+    uint64_t lines = 0;
+    for (uint32_t i = 0; i < next->merge_end; i++) {
+        lines += next->merges[i].lines;
+    }
+    return lines <= ARENA_LINES;
+}
+
 static int place_new(struct fp_state *state, struct spans *spans, const struct fp_table_merge *merge, uint32_t *line) {
     uint64_t at;
     int result = take_gap(spans, merge->lines, &at);
@@ -105,7 +114,7 @@ static int place_new(struct fp_state *state, struct spans *spans, const struct f
 }
 
 int fp_arena_place(struct fp_state *state, const struct fp_table_flat *in_use, struct fp_table_flat *next) {
-    int result = place_observations(state, next->observed_routes);
+    int result = fits(next) ? place_observations(state, next->observed_routes) : FP_E_MERGE_MEMORY;
     if (result != 0 || next->merge_end == 0) {
         return result;
     }

@@ -11,6 +11,7 @@
  */
 #include "check.h"
 #include "merge.h"
+#include "merge_lines.h"
 
 enum { RELEASED_AT_ONCE = 3, LINE_BYTES = 256 };
 
@@ -59,28 +60,10 @@ static void take_frame(struct fp_merge *merge, uint64_t now_ns, char *at) {
     (void)printf("%s\n", names[verdict]);
 }
 
-static void print_path(const struct fp_merge_path_counters *path, char letter) {
-    (void)printf("path %c %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n",
-                 letter, path->received_frames, path->forwarded_frames, path->merged_frames, path->duplicate_frames,
-                 path->late_frames, path->lost_frames, path->outages);
-}
-
 static void print_counters(struct fp_merge *merge, uint64_t now_ns) {
     struct fp_merge_counters all;
     fp_merge_read(merge, now_ns, &all);
-    print_path(&all.paths[FP_MERGE_A], 'A');
-    print_path(&all.paths[FP_MERGE_B], 'B');
-    (void)printf("flow %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64
-                 "\n",
-                 all.lost_frames, all.filled_frames, all.stray_frames, all.restarts, all.ssrc_changes, all.silences,
-                 all.skipped_frames, all.held_frames);
-    (void)printf("differential %" PRIu64 " %" PRId64 " %" PRId64 " %" PRId64 "\n", all.differential_frames,
-                 all.differential_sum_ns, all.differential_min_ns, all.differential_max_ns);
-    (void)printf("bins");
-    for (unsigned i = 0; i < FP_MERGE_BINS; i++) {
-        (void)printf(" %" PRIu64 " %" PRIu64, all.leads_a[i], all.leads_b[i]);
-    }
-    (void)printf("\n");
+    merge_print(&all);
 }
 
 static struct fp_merge *create(char *at) {

@@ -21,12 +21,12 @@ MILLISECOND_NS = 1_000_000
 
 
 @cache
-def find_program() -> str:
+def find_program(name: str) -> str:
     """The program, rebuilt; `REPLAY_MERGE=<path>` takes another, of a sanitizer build for instance."""
     if PROGRAM_VARIABLE in os.environ:
         return os.environ[PROGRAM_VARIABLE]
     build = ROOT / "build" / "editable"
-    target = "native/tests/replay_merge"
+    target = f"native/tests/{name}"
     subprocess.run(["ninja", "-C", str(build), target], check=True, capture_output=True)
     return str(build / target)
 
@@ -36,7 +36,7 @@ def is_read_after(frame: Arrival) -> bool:
     return frame.handle % 50 == 49
 
 
-def replay(model: MergeModel, arrivals: list[Arrival], end_ns: int) -> list[str]:
+def replay(model: MergeModel, arrivals: list[Arrival], end_ns: int, program: str) -> list[str]:
     """What the C part says."""
     lines = [f"{model.window_ns} {model.silence_ns} {model.slots} {model.hold_frames}"]
     for frame in arrivals:
@@ -46,7 +46,7 @@ def replay(model: MergeModel, arrivals: list[Arrival], end_ns: int) -> list[str]
         lines += [f"r {frame.now_ns}"] * is_read_after(frame)
     lines += [f"t {end_ns}", f"r {end_ns}"]
     text = "\n".join(lines)
-    done = subprocess.run([find_program()], input=text, capture_output=True, text=True, check=False)
+    done = subprocess.run([find_program(program)], input=text, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
@@ -65,9 +65,9 @@ def expect(model: MergeModel, arrivals: list[Arrival], end_ns: int) -> list[str]
     return [*lines, *model.read(end_ns)]
 
 
-def compare(model: MergeModel, arrivals: list[Arrival]) -> None:
+def compare(model: MergeModel, arrivals: list[Arrival], program: str = "replay_merge") -> None:
     end_ns = max(arrival.now_ns for arrival in arrivals) + 2 * SECOND_NS
-    seen, wanted = replay(model, arrivals, end_ns), expect(model, arrivals, end_ns)
+    seen, wanted = replay(model, arrivals, end_ns, program), expect(model, arrivals, end_ns)
     number = 0
     for got, want in zip(seen, wanted, strict=False):
         assert got == want, f"at {arrivals[number] if number < len(arrivals) else 'the end'}"
@@ -89,6 +89,18 @@ def test_random_streams(data: st.DataObject) -> None:
     if arrivals:
         compare(model, arrivals)
         check_promises(model, arrivals)
+
+
+@given(st.data())
+def test_random_streams_through_the_loop(data: st.DataObject) -> None:
+    """The same merge in the frame loop: ports, table, accounts and state segment around it change nothing."""
+    window_ns = data.draw(st.sampled_from([150_000, 10 * MILLISECOND_NS, 450 * MILLISECOND_NS]))
+    sender = data.draw(lives(window_ns), label="lives")
+    network = data.draw(networks(sender, window_ns), label="network")
+    model = MergeModel(window_ns, max(window_ns, 200 * MILLISECOND_NS), 1024, 0)
+    arrivals = carry(sender, network)
+    if arrivals:
+        compare(model, arrivals, "replay_loop")
 
 
 def check_promises(model: MergeModel, arrivals: list[Arrival]) -> None:

@@ -89,8 +89,8 @@ def test_the_records_are_the_document_of_status(loop: Loop, tmp_path: Path) -> N
         },
     }
     assert document["routes"] == [
-        {"name": "camera-1", "frames": 5, "bytes": 5 * len(FRAME)},
-        {"name": "camera-2", "frames": 0, "bytes": 0},
+        {"name": "camera-1", "frames": 5, "bytes": 5 * len(FRAME), "rtp": None, "pacing": None},
+        {"name": "camera-2", "frames": 0, "bytes": 0, "rtp": None, "pacing": None},
     ]
     ingress, egress = document["ports"]
     assert (ingress["name"], ingress["device"], ingress["kind"]) == ("red-in", "memory:a", "memory")
