@@ -67,7 +67,7 @@ wheelhouse: setup ## dist/wheelhouse: studio-bypass and all it depends on, for t
 
 # make fuzz FUZZ_SECONDS=1800
 FUZZ_SECONDS ?= 60
-FUZZERS := observe parse rewrite ring
+FUZZERS := merge observe parse rewrite ring
 fuzz: setup build/test-packages.stamp ## parser, rewrite and loop against any bytes, FUZZ_SECONDS (60) each
 	@[ -d build/fuzz ] || CC=clang meson setup -Dextension=false -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false build/fuzz >/dev/null
 	ninja -C build/fuzz
