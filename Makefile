@@ -38,7 +38,7 @@ lab: lab-asked build/lab-packages.stamp setup ## deploy a QEMU guest with the pl
 
 bench: setup ## nanoseconds a frame of the true loop, beside a floor and testpmd; also as build/bench.json, and as a page (PAGE=…)
 	@[ -d build/bench ] || meson setup -Dextension=false --buildtype=release build/bench >/dev/null
-	ninja -C build/bench native/bench/bench_forward >/dev/null
+	ninja -C build/bench native/bench/bench_forward native/bench/bench_media >/dev/null
 	$(PYTHON) -P native/bench/run_bench.py build/bench/native/bench/bench_forward build/bench.json $(PAGE)
 
 .PHONY: netmap-asked

@@ -32,19 +32,19 @@
 
 /* Layout version of the state segment; a daemon refuses a worker of another version. */
 #define FP_STATE_VERSION 4
-#define FP_NAME_BYTES 64      /* names and device specs, NUL included */
-#define FP_MAX_PORTS 16       /* ports of one worker */
-#define FP_MAX_OUTPUTS 8      /* outputs of one route */
-#define FP_MAX_ROUTES 16384   /* routes of one table: more than issue C's 10,000, a power of two */
-#define FP_MAX_SHAPES 32      /* different sets of matched fields and prefix lengths in one table */
-#define FP_MAX_REWRITES 65535 /* outputs with a rewrite in one table */
-#define FP_DIGEST_BYTES 32    /* SHA-256 of the configuration a table came from */
-#define FP_VLAN_NONE 0xffff   /* key field: the frame carries no such tag */
-#define FP_NOT_RTP 0xff       /* key field payload_type: the frame carries no RTP */
-#define FP_BURST_FRAMES 64    /* frames taken from one ring before its counters are published */
-#define FP_MAX_MERGES 1024    /* ST 2022-7 merges of one table, a power of two */
-#define FP_MAX_PACING 64      /* formats of one table, for ST 2110-21 */
-#define FP_MAX_RUN 8191       /* largest fp_route_media.run */
+#define FP_NAME_BYTES 64           /* names and device specs, NUL included */
+#define FP_MAX_PORTS 16            /* ports of one worker */
+#define FP_MAX_OUTPUTS 8           /* outputs of one route */
+#define FP_MAX_ROUTES 16384        /* routes of one table: more than issue C's 10,000, a power of two */
+#define FP_MAX_SHAPES 32           /* different sets of matched fields and prefix lengths in one table */
+#define FP_MAX_REWRITES 65535      /* outputs with a rewrite in one table */
+#define FP_DIGEST_BYTES 32         /* SHA-256 of the configuration a table came from */
+#define FP_VLAN_NONE 0xffff        /* key field: the frame carries no such tag */
+#define FP_NOT_RTP 0xff            /* key field payload_type: the frame carries no RTP */
+#define FP_BURST_FRAMES 64         /* frames taken from one ring before its counters are published */
+#define FP_MAX_MERGES 1024         /* ST 2022-7 merges of one table, a power of two */
+#define FP_MAX_PACING 64           /* formats of one table, for ST 2110-21 */
+#define FP_MAX_RUN 8191            /* largest fp_route_media.run */
 #define FP_MAX_MERGE_SLOTS 1048576 /* of one merge */
 /* Most memory of all merges of one worker, a power of two; taken from tmpfs as it is needed. */
 #define FP_MERGE_ARENA_BYTES 536870912
@@ -226,14 +226,14 @@ struct fp_merge_path_counters {
     uint64_t merged_frames;    /* second copies: the other path brought the frame before, within the window */
     uint64_t duplicate_frames; /* this path brought the frame before, within the window */
     uint64_t late_frames;      /* their window had passed: dropped */
-    uint64_t lost_frames; /* did not come on this path within the window, whatever the other path did */
-    uint64_t outages;     /* times it was silent and came back */
-    uint64_t last_ns;     /* of the newest frame, by the caller's clock; 0: never */
+    uint64_t lost_frames;      /* did not come on this path within the window, whatever the other path did */
+    uint64_t outages;          /* times it was silent and came back */
+    uint64_t last_ns;          /* of the newest frame, by the caller's clock; 0: never */
 };
 
 struct fp_merge_counters {
     struct fp_merge_path_counters paths[FP_MERGE_PATHS]; /* A and B */
-    uint64_t lost_frames;            /* came on neither path within the window */
+    uint64_t lost_frames;                                /* came on neither path within the window */
     uint64_t filled_frames;          /* forwarded behind a newer one: a hole that was filled in time */
     uint64_t stray_frames;           /* forwarded although they continue no known numbering; not lost, not found */
     uint64_t restarts;               /* sequence and timestamp began anew */
