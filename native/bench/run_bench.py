@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run bench_forward, bench_media beside it and, where it is installed, DPDK's testpmd over net_null; print ratios, write JSON and a page.
+"""Run bench_forward, bench_media and, where installed, DPDK's testpmd; print ratios, write JSON and a page.
 
 usage: run_bench.py BENCH_FORWARD OUTPUT.json [PAGE.md [LAPS]]
 
