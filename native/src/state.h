@@ -15,7 +15,7 @@
 
 #define FP_STATE_MAGIC 0x315f65746174732dULL /* little endian "-state_1" */
 
-#define FP_STATE_PAGE_BYTES 65536 /* the largest page of Linux hosts we know; a multiple of the others */
+#define FP_STATE_PAGE_BYTES 4096 /* mmap(2) aligns to no more */
 #define FP_PORT_WORDS (sizeof(struct fp_port_counters) / sizeof(uint64_t))
 #define FP_INFO_WORDS (sizeof(struct fp_port_info) / sizeof(uint64_t))
 #define FP_MERGE_WORDS (1 + sizeof(struct fp_merge_counters) / sizeof(uint64_t))
