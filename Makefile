@@ -38,7 +38,7 @@ lab: lab-asked build/lab-packages.stamp setup ## deploy a QEMU guest with the pl
 
 bench: setup ## nanoseconds a frame of the true loop, beside a floor and testpmd; also as build/bench.json, and as a page (PAGE=…)
 	@[ -d build/bench ] || meson setup -Dextension=false --buildtype=release build/bench >/dev/null
-	ninja -C build/bench native/bench/bench_forward >/dev/null
+	ninja -C build/bench native/bench/bench_forward native/bench/bench_media >/dev/null
 	$(PYTHON) -P native/bench/run_bench.py build/bench/native/bench/bench_forward build/bench.json $(PAGE)
 
 .PHONY: netmap-asked
@@ -67,7 +67,7 @@ wheelhouse: setup ## dist/wheelhouse: studio-bypass and all it depends on, for t
 
 # make fuzz FUZZ_SECONDS=1800
 FUZZ_SECONDS ?= 60
-FUZZERS := parse rewrite ring
+FUZZERS := merge observe parse rewrite ring
 fuzz: setup build/test-packages.stamp ## parser, rewrite and loop against any bytes, FUZZ_SECONDS (60) each
 	@[ -d build/fuzz ] || CC=clang meson setup -Dextension=false -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false build/fuzz >/dev/null
 	ninja -C build/fuzz
@@ -111,6 +111,7 @@ lint: setup build/test-packages.stamp ## every linter, no rule skipped
 types: setup ## mypy strict, the lab and the frame tests included
 	mypy
 	mypy -p tests.frames
+	mypy -p tests.models
 	MYPYPATH=tests/vm mypy -p lab
 	MYPYPATH=tests/media:demo mypy --ignore-missing-imports demo tests/media
 	MYPYPATH=tests/media mypy --ignore-missing-imports tests/kernel

@@ -18,6 +18,9 @@ from appliance.errors import ExitCode
 from appliance.fastpath import DROP_REASONS
 from driver_builds.cli.main import app as driver_builds_app
 
+sys.path.insert(0, str(Path(__file__).parent))
+from media_counters import render_media_counters
+
 # Help looks the same whatever terminal this runs in.
 _PLAIN = {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
 
@@ -38,6 +41,7 @@ def render_pages() -> dict[str, str]:
     return {
         "configuration.md": render_configuration(),
         "counters.md": render_counters(),
+        "media-counters.md": render_media_counters(),
         "command-line.md": render_command_line(),
     }
 

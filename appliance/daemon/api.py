@@ -4,7 +4,7 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from appliance.config.plan import Action
-from appliance.telemetry import PortRecord, RouteRecord, WorkerRecord
+from appliance.telemetry import DiscoveredRecord, PortRecord, ProtectedRecord, RouteRecord, WorkerRecord
 
 
 class _Document(BaseModel):
@@ -80,6 +80,8 @@ class StatusDocument(_Document):
     workers: tuple[WorkerRecord, ...]
     ports: tuple[PortRecord, ...]
     routes: tuple[RouteRecord, ...]
+    protected: tuple[ProtectedRecord, ...] = ()
+    discovered: tuple[DiscoveredRecord, ...] = ()
     problems: tuple[str, ...]
 
 

@@ -39,6 +39,8 @@ def build_status(
         workers=seen.workers,
         ports=seen.ports,
         routes=seen.routes,
+        protected=seen.protected,
+        discovered=seen.discovered,
         problems=(*problems, *seen.problems),
     )
 

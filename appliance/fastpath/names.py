@@ -17,6 +17,11 @@ DIGEST_BYTES: int = lib.FP_DIGEST_BYTES
 BURST_FRAMES: int = lib.FP_BURST_FRAMES
 MAX_SHAPES: int = lib.FP_MAX_SHAPES  # sets of compared fields and prefix lengths in one table
 MAX_REWRITES: int = lib.FP_MAX_REWRITES  # outputs with a rewrite in one table
+MAX_MERGES: int = lib.FP_MAX_MERGES  # of one table
+MAX_MERGE_SLOTS: int = lib.FP_MAX_MERGE_SLOTS  # of one merge
+MAX_PACING: int = lib.FP_MAX_PACING  # formats of one table
+MAX_RUN: int = lib.FP_MAX_RUN
+MERGE_ARENA_BYTES: int = lib.FP_MERGE_ARENA_BYTES  # of all merges of a worker
 NO_VLAN: int = lib.FP_VLAN_NONE  # key field: the frame carries no such tag
 NOT_RTP: int = lib.FP_NOT_RTP  # key field payload_type: the frame carries no RTP
 
@@ -38,6 +43,7 @@ E_SPEC: int = lib.FP_E_SPEC
 E_REGION: int = lib.FP_E_REGION
 E_MTU: int = lib.FP_E_MTU
 E_SHAPES: int = lib.FP_E_SHAPES
+E_MERGE_MEMORY: int = lib.FP_E_MERGE_MEMORY
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,16 @@ from appliance.fastpath import names
 from appliance.fastpath._native import ffi, lib
 from appliance.fastpath.errors import NativeError, check_result
 from appliance.fastpath.handle import Handle
+from appliance.fastpath.observed import (
+    Discovered,
+    MergeCounters,
+    Observed,
+    PacingCounters,
+    read_discovered,
+    read_merge,
+    read_observed,
+    read_pacing,
+)
 from appliance.fastpath.ports import PortInfo, read_port_info
 from appliance.fastpath.table import RouteTable
 
@@ -152,6 +162,48 @@ class StateSegment(Handle):
             subject = f"{self._what}: route counter {counter}"
             check_result(lib.fp_state_read_route(state, counter, out), subject)
         return RouteCounters(frames=out.frames, bytes=out.bytes)
+
+    def read_observed(self, counter: int) -> Observed:
+        """What was seen of the route with this counter. E_INVALID where none so far was observed."""
+        out = ffi.new("struct fp_observed *")
+        with self.use() as state:
+            subject = f"{self._what}: observation {counter}"
+            check_result(lib.fp_state_read_observed(state, counter, out), subject)
+        return read_observed(out)
+
+    def read_pacing(self, counter: int) -> PacingCounters:
+        """Cinst and VRX of the route with this counter. E_INVALID as `read_observed`."""
+        out = ffi.new("struct fp_pacing_counters *")
+        with self.use() as state:
+            check_result(lib.fp_state_read_pacing(state, counter, out), f"{self._what}: pacing {counter}")
+        return read_pacing(out)
+
+    def read_merge(self, number: int) -> tuple[int, MergeCounters]:
+        """The id of the merge whose counters these are, and the counters, at most a tenth of a second old.
+
+        E_INVALID where merge `number` has none yet.
+        """
+        merge_id, out = ffi.new("uint64_t *"), ffi.new("struct fp_merge_counters *")
+        with self.use() as state:
+            check_result(
+                lib.fp_state_read_merge(state, number, merge_id, out), f"{self._what}: merge {number}"
+            )
+        return merge_id[0], read_merge(out)
+
+    def read_discovered(self) -> tuple[Discovered, ...]:
+        """Flows that no route took, the newest first; a table must ask for them (`RouteTable.set_discovery`)."""
+        out = ffi.new("struct fp_discovered *")
+        with self.use() as state:
+            flows = []
+            for index in range(lib.fp_state_count_discovered(state)):
+                check_result(lib.fp_state_read_discovered(state, index, out), f"{self._what}: flow {index}")
+                flows.append(read_discovered(out))
+        return tuple(sorted(flows, key=lambda flow: flow.last_ns, reverse=True))
+
+    def count_evicted(self) -> int:
+        """Flows without a route that made room for newer ones."""
+        with self.use() as state:
+            return lib.fp_state_count_evicted(state)
 
     def publish(self, table: RouteTable, generation: int, digest: bytes) -> None:
         """Offer a table to the worker, which takes it at a burst boundary.

@@ -11,6 +11,15 @@ from appliance.fastpath.errors import NativeError, check_result
 from appliance.fastpath.frames import FrameKey, write_key
 from appliance.fastpath.handle import Handle
 from appliance.fastpath.matches import Match, read_match, write_match
+from appliance.fastpath.media import (
+    MergeConfig,
+    PacingFormat,
+    RouteMedia,
+    read_media,
+    write_media,
+    write_merge,
+    write_pacing,
+)
 from appliance.fastpath.rewrites import Rewrite, read_rewrite, write_rewrite
 
 
@@ -28,13 +37,14 @@ class Route:
 
     `outputs` are at most MAX_OUTPUTS, every port once; none of them drops the frames. `counter` is the index of
     its frame and byte counters, 0..MAX_ROUTES-1, kept by a route across generations. Frames of a route `to_host`
-    count as given to the host stack, not as forwarded.
+    count as given to the host stack, not as forwarded. `media` names formats and merges the table has already.
     """
 
     match: Match
     outputs: tuple[Output, ...]
     counter: int
     to_host: bool = False
+    media: RouteMedia | None = None
 
     @classmethod
     def exact(cls, key: FrameKey, ports: Sequence[int], counter: int) -> "Route":
@@ -77,6 +87,30 @@ class RouteTable(Handle):
         except NativeError as error:  # the text of a match is too dear to be made for each of 10,000 routes
             raise NativeError(error.code, f"route {route.match}: {error.subject}", error.errno) from None
 
+    def add_pacing(self, pacing: PacingFormat) -> int:
+        """A format for routes added later; returns the index they name. E_TABLE_FULL past MAX_PACING."""
+        native = ffi.new("struct fp_pacing_format *")
+        write_pacing(pacing, native)
+        with self.use() as table:
+            return check_result(lib.fp_table_add_pacing(table, native), f"format {pacing}")
+
+    def add_merge(self, number: int, config: MergeConfig) -> None:
+        """Merge `number` (0..MAX_MERGES-1) for routes added later, a flow's own across generations.
+
+        State and counters go on where number and config are those of the table in use. E_DUPLICATE where the table
+        has one with this number, E_UNSUPPORTED for `hold_frames`.
+        """
+        native = ffi.new("struct fp_merge_config *")
+        write_merge(config, native)
+        _check_range("merge: number", number, 0, names.MAX_MERGES - 1)
+        with self.use() as table:
+            check_result(lib.fp_table_add_merge(table, number, native), f"merge {number} {config}")
+
+    def set_discovery(self, wanted: bool) -> None:
+        """Whether flows that no route takes are listed; each of their frames then costs some time."""
+        with self.use() as table:
+            lib.fp_table_set_discovery(table, int(wanted))
+
     def lookup(self, key: FrameKey) -> Route | None:
         """The route of a whole UDP frame with this key, as the worker would find it."""
         native_key = ffi.new("struct fp_key *")
@@ -107,6 +141,8 @@ def _write_route(route: Route, target: Any) -> None:
     target.output_count = len(route.outputs)
     target.counter = route.counter
     target.flags = lib.FP_ROUTE_TO_HOST if route.to_host else 0
+    if route.media is not None:
+        write_media(route.media, target.media)
 
 
 def _read_route(source: Any) -> Route:
@@ -114,7 +150,8 @@ def _read_route(source: Any) -> Route:
         Output(source.outputs[position].port, read_rewrite(source.outputs[position].rewrite))
         for position in range(source.output_count)
     )
-    return Route(read_match(source.match), outputs, source.counter, bool(source.flags & lib.FP_ROUTE_TO_HOST))
+    to_host = bool(source.flags & lib.FP_ROUTE_TO_HOST)
+    return Route(read_match(source.match), outputs, source.counter, to_host, read_media(source.media))
 
 
 def _check_range(subject: str, value: int, lowest: int, highest: int) -> None:

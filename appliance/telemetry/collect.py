@@ -8,13 +8,14 @@ from pathlib import Path
 from appliance.config.worker_spec import WorkerFiles, list_worker_files
 from appliance.fastpath import NativeError, PortCounters, PortHealth, PortInfo, StateSegment, WorkerSnapshot
 from appliance.telemetry.account import is_balanced, sum_accounts
+from appliance.telemetry.media import NO_MEDIA, MediaIndex, read_discovered, read_protected, read_route
 from appliance.telemetry.problems import (
     list_port_problems,
     list_worker_problems,
     render_unreadable,
 )
 from appliance.telemetry.processes import is_alive
-from appliance.telemetry.records import Account, Observation, PortRecord, RouteRecord, WorkerRecord
+from appliance.telemetry.records import Account, Observation, PortRecord, WorkerRecord
 
 _NS_PER_S = 1_000_000_000
 
@@ -27,16 +28,23 @@ def collect_observation(
     routes: RouteCountersByWorker | None = None,
     restarts: Mapping[str, int] | None = None,
     previous: Observation | None = None,
+    media: Mapping[str, MediaIndex] | None = None,
 ) -> Observation:
     """Look at every worker below `runtime_dir`.
 
     `routes` maps worker -> route -> counter index and decides which routes are listed; `restarts` counts a
     worker's restarts (the daemon knows). With `previous`, counters that tell of trouble are problems where
     they rose since; without it, faults are problems where they are not 0.
+    `media` says for a worker what its table asks of RTP: it decides what `rtp`, `pacing` and `protected` show.
     A segment that cannot be read is a problem in the observation, never an exception.
     """
     parts = [
-        _collect_worker(files, (routes or {}).get(files.name, {}), (restarts or {}).get(files.name, 0))
+        _collect_worker(
+            files,
+            (routes or {}).get(files.name, {}),
+            (restarts or {}).get(files.name, 0),
+            (media or {}).get(files.name, NO_MEDIA),
+        )
         for files in list_worker_files(runtime_dir)
     ]
     ports = tuple(port for part in parts for port in part.ports)
@@ -48,21 +56,34 @@ def collect_observation(
         workers=tuple(worker for part in parts for worker in part.workers),
         ports=ports,
         routes=tuple(route for part in parts for route in part.routes),
+        protected=tuple(merge for part in parts for merge in part.protected),
+        discovered=tuple(flow for part in parts for flow in part.discovered),
         problems=tuple(problems),
     )
 
 
-def _collect_worker(files: WorkerFiles, routes: Mapping[str, int], restarts: int) -> Observation:
+def _collect_worker(
+    files: WorkerFiles, routes: Mapping[str, int], restarts: int, media: MediaIndex
+) -> Observation:
     try:
         with StateSegment.open(files.state) as state:
             snapshot = state.read_worker()
             ports = read_ports(state, files.name)
-            counted = tuple(_read_route(state, name, counter) for name, counter in routes.items())
+            counted = tuple(read_route(state, name, counter, media) for name, counter in routes.items())
+            protected = read_protected(state, files.name, media)
+            discovered = read_discovered(state, files.name, tuple(port.name for port in ports))
     except NativeError as error:
         return _describe_unreadable(files, restarts, error)
     worker = _build_worker(files.name, snapshot, ports, restarts)
     problems = list_worker_problems(worker, files)
-    return Observation(workers=(worker,), ports=ports, routes=counted, problems=problems)
+    return Observation(
+        workers=(worker,),
+        ports=ports,
+        routes=counted,
+        protected=protected,
+        discovered=discovered,
+        problems=problems,
+    )
 
 
 def _build_worker(
@@ -124,11 +145,6 @@ def name_swaps(ports: tuple[PortRecord, ...]) -> tuple[PortRecord, ...]:
         )
         for port in ports
     )
-
-
-def _read_route(state: StateSegment, name: str, counter: int) -> RouteRecord:
-    counters = state.read_route(counter)
-    return RouteRecord(name=name, frames=counters.frames, bytes=counters.bytes)
 
 
 def read_ports(state: StateSegment, worker: str) -> tuple[PortRecord, ...]:

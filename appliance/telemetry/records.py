@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shape of `appliance status --json` for workers, ports and routes (ARCHITECTURE.md).
+"""The shape of `appliance status --json` for workers, ports, routes and media (ARCHITECTURE.md).
 
 Records are values: frozen, comparable, and JSON by `model_dump(mode="json")`.
 """
 
 from pydantic import BaseModel, ConfigDict
+
+from appliance.fastpath import MergePathCounters, Observed, PacingCounters
 
 
 class _Record(BaseModel):
@@ -81,12 +83,65 @@ class PortRecord(_Record):
 
 
 class RouteRecord(_Record):
-    """What a route matched since its worker started. `to` is where its frames go: ports, or "drop"."""
+    """What a route matched since its worker started. `to` is where its frames go: ports, or "drop".
+
+    `rtp` and `pacing` are None where the configuration does not ask for them, or the worker has no table with them.
+    """
 
     name: str
     to: str = ""
     frames: int
     bytes: int
+    rtp: Observed | None = None
+    pacing: PacingCounters | None = None
+
+
+class ProtectedRecord(_Record):
+    """What became of the two paths of a protected flow (ST 2022-7): `struct fp_merge_counters`, its paths `a` and `b`.
+
+    The extremes of the differential are None before the first frame that both paths brought.
+    """
+
+    name: str
+    worker: str
+    a: MergePathCounters
+    b: MergePathCounters
+    lost_frames: int
+    filled_frames: int
+    stray_frames: int
+    restarts: int
+    ssrc_changes: int
+    silences: int
+    skipped_frames: int
+    held_frames: int
+    most_held_frames: int
+    differential_frames: int
+    differential_sum_ns: int
+    differential_min_ns: int | None
+    differential_max_ns: int | None
+    leads_a: tuple[int, ...]
+    leads_b: tuple[int, ...]
+
+
+class DiscoveredRecord(_Record):
+    """A flow that no route takes: what its headers say, and `struct fp_discovered`. None: no such tag, no RTP."""
+
+    worker: str
+    port: str
+    vlan: int | None
+    inner_vlan: int | None
+    source: str
+    udp_source: int
+    destination: str
+    udp_port: int
+    dscp: int
+    payload_type: int | None
+    ssrc: int
+    frames: int
+    bytes: int
+    rtp_frames: int
+    first_ns: int
+    last_ns: int
 
 
 class Observation(_Record):
@@ -95,4 +150,6 @@ class Observation(_Record):
     workers: tuple[WorkerRecord, ...] = ()
     ports: tuple[PortRecord, ...] = ()
     routes: tuple[RouteRecord, ...] = ()
+    protected: tuple[ProtectedRecord, ...] = ()
+    discovered: tuple[DiscoveredRecord, ...] = ()
     problems: tuple[str, ...] = ()

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lane.h"
 #include "check.h"
+#include "frame.h"
 #include <string.h>
 #include <time.h>
 
@@ -58,6 +59,8 @@ static void routes_add(struct lane *lane) {
     for (uint32_t i = 0; i < lane->wanted.routes; i++) {
         struct frame_shape shape = {.group = (uint16_t)i, .udp_port = 6000};
         struct fp_route route = rig_route_of(&shape, 0, (1U << (lane->wanted.outputs + 1)) - 2, (uint16_t)i);
+        route.media.observe = lane->wanted.observe;
+        route.media.pacing = (lane->wanted.observe & FP_OBSERVE_PACING) != 0 ? 1 : 0;
         if (lane->wanted.plain) {
             memset(&route.match, 0, sizeof route.match);
             route.match.fields = FP_MATCH_PORT;
@@ -69,22 +72,41 @@ static void routes_add(struct lane *lane) {
     }
 }
 
-void lane_open(struct lane *lane, const struct lane_case *wanted, enum lane_memory memory) {
+static void format_add(struct lane *lane) {
+    const struct fp_pacing_format format = {.packets = LANE_PICTURE_FRAMES,
+                                            .pictures = 50,
+                                            .per_s = 1,
+                                            .active_lines = 1080,
+                                            .total_lines = 1125,
+                                            .sender = FP_SENDER_NARROW,
+                                            .schedule = FP_SCHEDULE_GAPPED,
+                                            .anchor = FP_ANCHOR_FIRST,
+                                            .max_udp_bytes = 1500,
+                                            .id = 1};
+    CHECK_EQ(fp_table_add_pacing(lane->rig.table, &format), 0);
+}
+
+void lane_make_null(struct fp_port *port, uint32_t seed) {
     static struct fp_port_ops ops;
+    ops = *port->ops;
+    ops.rx_sync = null_rx_sync;
+    ops.tx_sync = null_tx_sync;
+    port->ops = &ops;
+    shuffle(&port->rx[0], seed);
+    shuffle(&port->tx[0], seed + 1);
+}
+
+void lane_open(struct lane *lane, const struct lane_case *wanted, enum lane_memory memory) {
     uint32_t buffer_bytes = wanted->frame_bytes <= 2048 ? 2048 : 16384;
     memset(lane, 0, sizeof *lane);
     lane->wanted = *wanted;
     lane->memory = memory;
     rig_open_sized(&lane->rig, wanted->outputs + 1, memory == LANE_NEAR ? LANE_NEAR_SLOTS : LANE_SLOTS, 0, FP_WAIT_BUSY,
                    buffer_bytes);
-    ops = *lane->rig.ports[0]->ops;
-    ops.rx_sync = null_rx_sync;
-    ops.tx_sync = null_tx_sync;
     for (uint32_t i = 0; i < lane->rig.port_count; i++) {
-        lane->rig.ports[i]->ops = &ops;
-        shuffle(&lane->rig.ports[i]->rx[0], 2 * i + 1);
-        shuffle(&lane->rig.ports[i]->tx[0], 2 * i + 2);
+        lane_make_null(lane->rig.ports[i], 2 * i + 1);
     }
+    format_add(lane);
     routes_add(lane);
     rig_publish(&lane->rig);
 }
@@ -96,8 +118,7 @@ void lane_close(struct lane *lane) {
     rig_close(&lane->rig);
 }
 
-/* Leaves the frame in memory, in no cache. */
-static void evict(const uint8_t *frame, uint32_t bytes) {
+void lane_evict(const uint8_t *frame, uint32_t bytes) {
 #if defined(__x86_64__)
     for (uint32_t at = 0; at < bytes; at += LINE_BYTES) {
         __builtin_ia32_clflush(frame + at);
@@ -106,6 +127,15 @@ static void evict(const uint8_t *frame, uint32_t bytes) {
     (void)frame;
     (void)bytes;
 #endif
+}
+
+/* Frame `number` of a picture of 1080p50. */
+static void rtp_write(uint8_t *rtp, uint32_t number) {
+    uint32_t timestamp = __builtin_bswap32(number / LANE_PICTURE_FRAMES * 1800);
+    rtp[1] = number % LANE_PICTURE_FRAMES == LANE_PICTURE_FRAMES - 1 ? 0xe0 : 0x60;
+    rtp[2] = (uint8_t)(number >> 8);
+    rtp[3] = (uint8_t)number;
+    memcpy(rtp + 4, &timestamp, sizeof timestamp);
 }
 
 uint32_t lane_fill(struct lane *lane) {
@@ -130,10 +160,11 @@ uint32_t lane_fill(struct lane *lane) {
         uint32_t route = (uint32_t)((uint64_t)lane->sent++ * 7919 % lane->wanted.routes);
         built[32] = (uint8_t)(route >> 8);
         built[33] = (uint8_t)route;
+        rtp_write(built + HEADER_BYTES - FP_RTP_BYTES, lane->numbers[route]++);
         memcpy(frame, built, HEADER_BYTES);
         *slot = (struct netmap_slot){.buf_idx = slot->buf_idx, .len = (uint16_t)lane->wanted.frame_bytes};
         if (lane->memory == LANE_COLD) {
-            evict(frame, lane->wanted.frame_bytes);
+            lane_evict(frame, lane->wanted.frame_bytes);
         }
     }
     ring->shared->tail = (head + ring->slots - 1) % ring->slots;

@@ -9,7 +9,13 @@
 #include "port.h"
 #include "rig.h"
 
-enum { LANE_SLOTS = 4096, LANE_NEAR_SLOTS = 512, LANE_MAX_OUTPUTS = 8 };
+enum {
+    LANE_SLOTS = 4096,
+    LANE_NEAR_SLOTS = 512,
+    LANE_MAX_OUTPUTS = 8,
+    LANE_MAX_ROUTES = 10000,
+    LANE_PICTURE_FRAMES = 4320 /* 1080p */
+};
 
 /*
  * Where frames lie when the loop meets them. COLD, in memory: what a NIC does on hosts without DDIO (AMD). WARM, in the
@@ -26,15 +32,21 @@ struct lane_case {
     uint32_t outputs; /* 1..LANE_MAX_OUTPUTS */
     uint32_t set;     /* FP_SET_* */
     int plain;        /* one route that asks for the port only */
+    uint16_t observe; /* FP_OBSERVE_* */
 };
 
 struct lane {
     struct rig rig;
     struct lane_case wanted;
     enum lane_memory memory;
-    uint32_t sent; /* frames laid out so far: which route each takes */
+    uint32_t sent;                     /* frames laid out so far: which route each takes */
+    uint32_t numbers[LANE_MAX_ROUTES]; /* RTP frames of each route */
 };
 
+/* The other side of a port costs nothing, and its buffers lie in any order, as after a while. */
+void lane_make_null(struct fp_port *port, uint32_t seed);
+/* Leaves a frame in memory, in no cache. */
+void lane_evict(const uint8_t *frame, uint32_t bytes);
 void lane_open(struct lane *lane, const struct lane_case *wanted, enum lane_memory memory);
 void lane_close(struct lane *lane);
 /* Fills the receive ring with frames; they are offered at once. Returns how many. */

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run bench_forward and, where it is installed, DPDK's testpmd over net_null; print ratios, write JSON and a page.
+"""Run bench_forward, bench_media and, where installed, DPDK's testpmd; print ratios, write JSON and a page.
 
 usage: run_bench.py BENCH_FORWARD OUTPUT.json [PAGE.md [LAPS]]
 
@@ -132,13 +132,29 @@ def render_testpmd(results: list[dict[str, Any]], testpmd: dict[str, float | Non
     return "\n\n".join(lines)
 
 
+def render_media(results: list[dict[str, Any]]) -> str:
+    """What observing adds to match and rewrite, and merges by their input."""
+    lines = [f"{'media':22} {'bytes':>5} {'frames in':>9} {'loss %':>6} {'skew us':>8} {'ns':>8}"]
+    for one in results:
+        memory = "memory" if one["memory"] == "cold" else "cache"
+        observed = "over_off" in one
+        loss = "" if observed else str(one["loss_per_cent"])
+        skew = "" if observed else f"{one['skew_ns'] / 1e3:.0f}"
+        more = f"{100 * one['over_off']:+.0f} %" if observed else f"{one['mpps']:.1f} Mframes/s"
+        lines.append(
+            f"{one['case']:22} {one['bytes']:5} {memory:>9} {loss:>6} {skew:>8} {one['ns']:8.2f} {more:>16}"
+        )
+    return "\n".join(lines)
+
+
 def main() -> None:
     program, output, *rest = sys.argv[1:]
     machine = read_machine()
     before = measure_testpmd()
     results = run_forward(program, rest[1:])
+    media = run_forward(str(Path(program).with_name("bench_media")), rest[1:])
     testpmd = keep_best(before, measure_testpmd())
-    document = {"machine": machine, "forward": results, "testpmd_ns": testpmd}
+    document = {"machine": machine, "forward": results, "media": media, "testpmd_ns": testpmd}
     Path(output).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     page = PAGE.format(
         machine=f"{machine['cpu']}, {machine['cpus']} CPUs, Linux {machine['kernel']}, commit {machine['commit']}, "
@@ -149,6 +165,7 @@ def main() -> None:
     print(page, end="")
     if rest:
         Path(rest[0]).write_text(page, encoding="utf-8")
+    print(render_media(media))
 
 
 if __name__ == "__main__":

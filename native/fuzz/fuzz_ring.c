@@ -32,11 +32,18 @@ static void take(struct input *input, void *to, size_t bytes) {
 static void route_add(struct rig *rig, struct input *input, uint16_t counter) {
     struct fp_route route;
     uint8_t choice[4];
+    uint8_t media[2];
     memset(&route, 0, sizeof route);
     take(input, choice, sizeof choice);
     struct frame_shape shape = {.group = choice[0] & 1U, .udp_port = 6000, .tags = choice[0] >> 7, .vlans = {100}};
     route = rig_route_of(&shape, choice[1] % PORTS, choice[1] >> 2 & 7, counter);
     route.match.fields &= (uint16_t)(choice[2] | FP_MATCH_PORT);
+    take(input, media, sizeof media);
+    route.media.observe = media[0] & FP_OBSERVE_ANY;
+    route.media.run = media[0] >> 6;
+    route.media.pacing = media[0] >> 3 & 1;
+    route.media.merge = media[1] & 3;
+    route.media.path = media[1] >> 2 & 1;
     for (unsigned i = 0; i < route.output_count; i++) {
         take(input, &route.outputs[i].rewrite, ROUTE_BYTES);
         route.outputs[i].rewrite.set &= FP_SET_ANY;
@@ -142,12 +149,37 @@ static void outputs_empty(struct rig *rig, struct ports *saved) {
     }
 }
 
+/* A format, and merges 0 and 1, whose windows may change from one table to the next. */
+static void media_add(struct rig *rig, struct input *input) {
+    const struct fp_pacing_format format = {.packets = 3,
+                                            .pictures = 50,
+                                            .per_s = 1,
+                                            .active_lines = 1080,
+                                            .total_lines = 1125,
+                                            .sender = FP_SENDER_NARROW,
+                                            .schedule = FP_SCHEDULE_GAPPED,
+                                            .anchor = FP_ANCHOR_FIRST,
+                                            .max_udp_bytes = 1500,
+                                            .id = 1};
+    uint8_t choice = 0;
+    take(input, &choice, 1);
+    (void)fp_table_add_pacing(rig->table, &format);
+    for (uint32_t number = 0; number < 2; number++) {
+        struct fp_merge_config config = {.id = 1 + (choice >> 4 & 1U), .window_ns = 1000U + choice, .slots = 512};
+        if ((choice >> number & 1) != 0) {
+            CHECK_EQ(fp_table_add_merge(rig->table, number, &config), 0);
+        }
+    }
+    fp_table_set_discovery(rig->table, choice >> 7);
+}
+
 static void table_publish(struct rig *rig, struct input *input) {
     /* As fp_table_create leaves it, without asking for megabytes each time. */
     uint32_t mask = rig->table->flat.mask;
     memset(&rig->table->flat, 0, offsetof(struct fp_table_flat, buckets));
     memset(rig->table->flat.buckets, 0, (mask + 1) * sizeof rig->table->flat.buckets[0]);
     rig->table->flat.mask = mask;
+    media_add(rig, input);
     for (uint16_t i = 0; i < MAX_ADDED_ROUTES && input->left > 0; i++) {
         route_add(rig, input, i);
     }

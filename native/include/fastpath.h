@@ -31,17 +31,23 @@
 /* ------------------------------------------------------------------ names */
 
 /* Layout version of the state segment; a daemon refuses a worker of another version. */
-#define FP_STATE_VERSION 3
-#define FP_NAME_BYTES 64      /* names and device specs, NUL included */
-#define FP_MAX_PORTS 16       /* ports of one worker */
-#define FP_MAX_OUTPUTS 8      /* outputs of one route */
-#define FP_MAX_ROUTES 16384   /* routes of one table: more than issue C's 10,000, a power of two */
-#define FP_MAX_SHAPES 32      /* different sets of matched fields and prefix lengths in one table */
-#define FP_MAX_REWRITES 65535 /* outputs with a rewrite in one table */
-#define FP_DIGEST_BYTES 32    /* SHA-256 of the configuration a table came from */
-#define FP_VLAN_NONE 0xffff   /* key field: the frame carries no such tag */
-#define FP_NOT_RTP 0xff       /* key field payload_type: the frame carries no RTP */
-#define FP_BURST_FRAMES 64    /* frames taken from one ring before its counters are published */
+#define FP_STATE_VERSION 4
+#define FP_NAME_BYTES 64           /* names and device specs, NUL included */
+#define FP_MAX_PORTS 16            /* ports of one worker */
+#define FP_MAX_OUTPUTS 8           /* outputs of one route */
+#define FP_MAX_ROUTES 16384        /* routes of one table: more than issue C's 10,000, a power of two */
+#define FP_MAX_SHAPES 32           /* different sets of matched fields and prefix lengths in one table */
+#define FP_MAX_REWRITES 65535      /* outputs with a rewrite in one table */
+#define FP_DIGEST_BYTES 32         /* SHA-256 of the configuration a table came from */
+#define FP_VLAN_NONE 0xffff        /* key field: the frame carries no such tag */
+#define FP_NOT_RTP 0xff            /* key field payload_type: the frame carries no RTP */
+#define FP_BURST_FRAMES 64         /* frames taken from one ring before its counters are published */
+#define FP_MAX_MERGES 1024         /* ST 2022-7 merges of one table, a power of two */
+#define FP_MAX_PACING 64           /* formats of one table, for ST 2110-21 */
+#define FP_MAX_RUN 8191            /* largest fp_route_media.run */
+#define FP_MAX_MERGE_SLOTS 1048576 /* of one merge */
+/* Most memory of all merges of one worker, a power of two; taken from tmpfs as it is needed. */
+#define FP_MERGE_ARENA_BYTES 536870912
 
 /* Errors: name, code, what a user is told when nothing better is known. */
 #define FP_ERROR_LIST(X)                                                                                \
@@ -62,23 +68,26 @@
     X(FP_E_SPEC, -15, "the port specification is not of a known form")                                  \
     X(FP_E_REGION, -16, "the port needs a memory region with more or larger buffers")                   \
     X(FP_E_SHAPES, -17, "the routes match on too many different sets of fields")                        \
-    X(FP_E_MTU, -18, "the interface's MTU allows frames that are longer than the port's buffers")
+    X(FP_E_MTU, -18, "the interface's MTU allows frames that are longer than the port's buffers")       \
+    X(FP_E_MERGE_MEMORY, -19, "the merges' windows need more memory than a worker may have")
 
 /* Why a frame was dropped: name as in status, what it means. Order is the index in `dropped_frames`. */
-#define FP_DROP_LIST(X)                                                                                \
-    X(FP_DROP_SHORT, "short", "fewer bytes than an Ethernet header (14 bytes)")                        \
-    X(FP_DROP_TRUNCATED, "truncated", "fewer bytes than its own headers announce")                     \
-    X(FP_DROP_BAD_LENGTH, "bad_length", "a header length that contradicts another")                    \
-    X(FP_DROP_FRAGMENT, "fragment", "an IP fragment: carries no UDP port to match")                    \
-    X(FP_DROP_NOT_IP, "not_ip", "neither IPv4 nor IPv6")                                               \
-    X(FP_DROP_NOT_UDP, "not_udp", "IP, but not UDP")                                                   \
-    X(FP_DROP_NO_ROUTE, "no_route", "no route matches")                                                \
-    X(FP_DROP_TX_FULL, "tx_full", "no output had a free slot")                                         \
-    X(FP_DROP_TOO_LONG, "too_long", "longer than every output's buffer")                               \
-    X(FP_DROP_BAD_SLOT, "bad_slot", "the ring handed over a slot with an impossible length or buffer") \
-    X(FP_DROP_MULTI_SLOT, "multi_slot", "spread over several slots (jumbo), not forwarded")            \
-    X(FP_DROP_BY_ROUTE, "by_route", "its route says drop")                                             \
-    X(FP_DROP_EXPIRED, "expired", "its route decrements the TTL or hop limit, which is used up")
+#define FP_DROP_LIST(X)                                                                                    \
+    X(FP_DROP_SHORT, "short", "fewer bytes than an Ethernet header (14 bytes)")                            \
+    X(FP_DROP_TRUNCATED, "truncated", "fewer bytes than its own headers announce")                         \
+    X(FP_DROP_BAD_LENGTH, "bad_length", "a header length that contradicts another")                        \
+    X(FP_DROP_FRAGMENT, "fragment", "an IP fragment: carries no UDP port to match")                        \
+    X(FP_DROP_NOT_IP, "not_ip", "neither IPv4 nor IPv6")                                                   \
+    X(FP_DROP_NOT_UDP, "not_udp", "IP, but not UDP")                                                       \
+    X(FP_DROP_NO_ROUTE, "no_route", "no route matches")                                                    \
+    X(FP_DROP_TX_FULL, "tx_full", "no output had a free slot")                                             \
+    X(FP_DROP_TOO_LONG, "too_long", "longer than every output's buffer")                                   \
+    X(FP_DROP_BAD_SLOT, "bad_slot", "the ring handed over a slot with an impossible length or buffer")     \
+    X(FP_DROP_MULTI_SLOT, "multi_slot", "spread over several slots (jumbo), not forwarded")                \
+    X(FP_DROP_BY_ROUTE, "by_route", "its route says drop")                                                 \
+    X(FP_DROP_EXPIRED, "expired", "its route decrements the TTL or hop limit, which is used up")           \
+    X(FP_DROP_MERGE_LATE, "merge_late", "its merge (ST 2022-7) had given it up: it came after its window") \
+    X(FP_DROP_NOT_RTP, "not_rtp", "its route merges RTP flows (ST 2022-7), and it carries no RTP")
 
 #define FP_X_ENUM_ERROR(name, code, text) name = (code),
 #define FP_X_ENUM_DROP(name, label, text) name,
@@ -114,6 +123,151 @@ enum fp_level { FP_LEVEL_ETHERNET = 0, FP_LEVEL_IP = 1, FP_LEVEL_UDP = 2 };
  * with extension headers, UDP, RTP) into *key except key->port. Returns 0 or the drop reason + 1 (positive);
  * never reads past frame[length]. *key is untouched unless 0 is returned. */
 int fp_frame_parse(const uint8_t *frame, uint32_t length_bytes, struct fp_key *key);
+
+/* ------------------------------------------------------------ media */
+
+/* RTP truth of one route (RFC 3550); with both paths of a protected flow, of one path. Times are CLOCK_MONOTONIC as the
+ * burst was taken: frames of one burst seem to come at once. expected - lost == frames - duplicated - stray. */
+#define FP_ARRIVAL_BUCKETS 24
+struct fp_observed {
+    uint64_t frames;             /* RTP frames, all of them; worker */
+    uint64_t other_frames;       /* of the route, but not RTP; worker */
+    uint64_t bytes;              /* of both; Ethernet header on, FCS off; worker */
+    uint64_t first_ns;           /* when the first came; 0: none yet; worker */
+    uint64_t last_ns;            /* when the newest came; worker */
+    uint64_t expected_frames;    /* RFC 3550, 6.4.1 and A.3; worker */
+    uint64_t lost_frames;        /* missing now: one that comes late is taken back (RFC 3550, 6.4.1); worker */
+    uint64_t reordered_frames;   /* came behind a higher number and filled a gap; worker */
+    uint64_t duplicated_frames;  /* number seen before; worker */
+    uint64_t stray_frames;       /* fit nowhere, and none followed them (RFC 3550, A.1); worker */
+    uint64_t gaps;               /* times at least one number was skipped; worker */
+    uint64_t largest_gap_frames; /* skipped at once; worker */
+    uint64_t long_gaps;          /* longer than the 16-bit number tells, found by the timestamp; worker */
+    uint64_t restarts;           /* numbers began anew, same SSRC (RFC 3550, A.1); worker */
+    uint64_t ssrc_changes;       /* RFC 3550, 5.1 and 8.2; worker */
+    uint64_t wraps;              /* of the 16-bit number; worker */
+    uint64_t pictures;           /* frames with the marker bit (ST 2110-20, 6.1.2); worker */
+    uint64_t first_picture_ns;   /* when the first of them came; worker */
+    uint64_t last_picture_ns;    /* when the newest of them came; worker */
+    uint64_t picture_intervals;  /* from marker to marker, without restart between; worker */
+    uint64_t picture_min_ns;     /* shortest of these; worker */
+    uint64_t picture_max_ns;     /* longest of these; worker */
+    uint64_t picture_frames;     /* numbers of the newest of these; worker */
+    uint64_t ssrc;               /* of the newest frame in sequence; worker */
+    uint64_t sequence;           /* its number, 0..65535; worker */
+    uint64_t timestamp;          /* its RTP timestamp; worker */
+    /* Time since the frame before: [0] none, [1] 1..63 ns, [i] 2^(i+4) to 2^(i+5) - 1 ns, the last all above; worker */
+    uint64_t arrivals[FP_ARRIVAL_BUCKETS];
+};
+
+/* ST 2110-21, 7.1: how narrow a sender says it is. */
+enum fp_sender { FP_SENDER_NARROW = 1, FP_SENDER_NARROW_LINEAR = 2, FP_SENDER_WIDE = 3 };
+
+/* ST 2110-21, 6.3: frames are read in the active part of a picture only, or all the time. */
+enum fp_schedule { FP_SCHEDULE_GAPPED = 1, FP_SCHEDULE_LINEAR = 2 };
+
+/* From where TVD is counted. */
+enum fp_anchor {
+    FP_ANCHOR_EPOCH = 1, /* TVD = epoch_ns + n * TFRAME + TROFFSET: needs times of a clock that follows PTP */
+    FP_ANCHOR_FIRST = 2 /* TVD = when the first frame of each picture came: any clock; shows the spread inside pictures,
+                           and frames later than their schedule as negative levels, without being a fault */
+};
+
+/* A format as a route names it; of interlaced video all of it for one field. Written by the daemon. */
+struct fp_pacing_format {
+    uint32_t packets;      /* NPACKETS, 1..2^20 */
+    uint32_t pictures;     /* so many ... 1..1,000,000 */
+    uint32_t per_s;        /* ... in so many seconds (60000 in 1001), 1..100,000; at most 1,000,000 pictures a second */
+    uint32_t active_lines; /* RACTIVE: 1080 of ... */
+    uint32_t total_lines;  /* ... 1125; 1..100,000, active_lines at most this */
+    uint32_t sender;       /* enum fp_sender */
+    uint32_t schedule;     /* enum fp_schedule */
+    uint32_t anchor;       /* enum fp_anchor */
+    uint32_t max_udp_bytes; /* MAXUDP, 1..65,535; 1,500 gives the figures usually quoted, 1,460 is ST 2110-10's limit */
+    uint32_t id;            /* not 0; another one makes the model begin anew */
+    uint64_t epoch_ns;    /* what the clock of the frames' times showed at the SMPTE epoch, of the worker's clock modulo
+                             2^64: CLOCK_MONOTONIC less CLOCK_TAI; for FP_ANCHOR_EPOCH */
+    uint64_t troffset_ns; /* TROFFSET, less than a picture; for FP_ANCHOR_EPOCH */
+};
+
+/* What the two models of ST 2110-21 say of a route. All by the worker. */
+struct fp_pacing_counters {
+    uint64_t cinst_frames;      /* Cinst after the newest frame */
+    uint64_t cinst_max_frames;  /* highest so far */
+    uint64_t cinst_over_frames; /* frames that found Cinst above Cmax */
+    int64_t vrx_frames;         /* VRX after the newest frame that was judged */
+    int64_t vrx_max_frames;     /* highest so far */
+    int64_t vrx_min_frames;     /* lowest so far */
+    uint64_t vrx_span_frames;  /* largest difference of the two within one picture: what the best TROFFSET would need */
+    uint64_t vrx_over_frames;  /* frames that found VRX above VRXFULL */
+    uint64_t vrx_late_frames;  /* frames that found VRX below 0 */
+    uint64_t pictures_judged;  /* whose beginning was seen */
+    uint64_t pictures_skipped; /* of which not: their first frame was lost, or they had more frames than NPACKETS */
+};
+
+#define FP_MERGE_PATHS 2
+enum { FP_MERGE_A = 0, FP_MERGE_B = 1 };
+
+/* Path differential, in time between the copies: bin 0 is below 1,024 ns, bin i below 2^(10 + i) ns. */
+#define FP_MERGE_BINS 21
+
+struct fp_merge_config {
+    uint64_t id;          /* of the flow, not 0: another one makes the merge begin anew; daemon */
+    uint64_t window_ns;   /* 1 .. 2^30: what the bins reach; daemon */
+    uint64_t silence_ns;  /* a path without a frame for longer is silent; 0: 200 ms, or the window where that is more */
+    uint32_t slots;       /* power of two, 512 .. 2^20: see fp_merge_plan_slots */
+    uint32_t hold_frames; /* 0: first copy wins without delay; else in order, and at most so many frames are held */
+};
+
+/* What has happened since creation (ST 2022-7). Losses are judged, late by the window. All by the worker. */
+struct fp_merge_path_counters {
+    uint64_t received_frames;  /* all that was offered; = forwarded + merged + duplicate + late */
+    uint64_t forwarded_frames; /* first copies, held ones included */
+    uint64_t merged_frames;    /* second copies: the other path brought the frame before, within the window */
+    uint64_t duplicate_frames; /* this path brought the frame before, within the window */
+    uint64_t late_frames;      /* their window had passed: dropped */
+    uint64_t lost_frames;      /* did not come on this path within the window, whatever the other path did */
+    uint64_t outages;          /* times it was silent and came back */
+    uint64_t last_ns;          /* of the newest frame, by the caller's clock; 0: never */
+};
+
+struct fp_merge_counters {
+    struct fp_merge_path_counters paths[FP_MERGE_PATHS]; /* A and B */
+    uint64_t lost_frames;                                /* came on neither path within the window */
+    uint64_t filled_frames;          /* forwarded behind a newer one: a hole that was filled in time */
+    uint64_t stray_frames;           /* forwarded although they continue no known numbering; not lost, not found */
+    uint64_t restarts;               /* sequence and timestamp began anew */
+    uint64_t ssrc_changes;           /* the same with another SSRC */
+    uint64_t silences;               /* times both paths were silent at once, ended by a frame */
+    uint64_t skipped_frames;         /* holes given up early since too many frames were held */
+    uint64_t held_frames;            /* now */
+    uint64_t most_held_frames;       /* ever */
+    uint64_t differential_frames;    /* measured: second copies of frames whose first copy was the newest */
+    int64_t differential_sum_ns;     /* arrival on B less arrival on A: positive where A leads */
+    int64_t differential_min_ns;     /* INT64_MAX before the first */
+    int64_t differential_max_ns;     /* INT64_MIN before the first */
+    uint64_t leads_a[FP_MERGE_BINS]; /* frames A brought first, by size of the differential */
+    uint64_t leads_b[FP_MERGE_BINS]; /* frames B brought first, by size of the differential */
+};
+
+enum fp_merge_class { FP_MERGE_CLASS_A, FP_MERGE_CLASS_B, FP_MERGE_CLASS_C, FP_MERGE_CLASS_D };
+
+/* Path differential of a class of receivers (ST 2022-7:2019), in ns; class C depends on the rate. 0: no such class. */
+uint64_t fp_merge_class_window_ns(enum fp_merge_class number, uint64_t bits_per_s);
+/* The least slots in which a window at this rate fits, with a quarter to spare; more than FP_MERGE_MAX_SLOTS: none. */
+uint64_t fp_merge_plan_slots(uint64_t window_ns, uint64_t frames_per_s);
+
+#define FP_DISCOVERED_FLOWS 1024
+
+/* What tells flows apart: port, tags, addresses and UDP ports. DSCP, payload type and SSRC are the newest frame's. */
+struct fp_discovered {
+    struct fp_key key;   /* as in a frame; worker */
+    uint64_t frames;     /* since it came into the table; worker */
+    uint64_t bytes;      /* Ethernet header on, FCS off; worker */
+    uint64_t rtp_frames; /* of them with an RTP header (RFC 3550, 5.1); worker */
+    uint64_t first_ns;   /* when it came into the table; worker */
+    uint64_t last_ns;    /* when its newest frame came; worker */
+};
 
 /* ----------------------------------------------------------- route table */
 
@@ -176,6 +330,23 @@ struct fp_output {
     struct fp_rewrite rewrite;
 };
 
+/* fp_route_media.observe: what is counted of a route's frames; the others need the first. */
+#define FP_OBSERVE_RTP 0x1      /* struct fp_observed but for its histogram */
+#define FP_OBSERVE_ARRIVALS 0x2 /* its histogram */
+#define FP_OBSERVE_PACING 0x4   /* struct fp_pacing_counters */
+#define FP_OBSERVE_ANY 0x7
+
+/* What a route asks of RTP, before its outputs. All 0: nothing. */
+struct fp_route_media {
+    uint16_t observe; /* FP_OBSERVE_*; daemon */
+    uint16_t run;     /* 0..FP_MAX_RUN; another one makes what is observed begin anew: a counter given to another route;
+                         daemon */
+    uint16_t pacing;  /* index + 1 of a format of the table, exactly with FP_OBSERVE_PACING; daemon */
+    uint16_t merge;   /* number + 1 of a merge of the table; daemon */
+    uint16_t path;    /* of that merge: FP_MERGE_A or FP_MERGE_B; daemon */
+    uint16_t unused[3];
+};
+
 #define FP_ROUTE_TO_HOST 0x1 /* its outputs are host rings: frames count as to_host, not as forwarded */
 
 struct fp_route {
@@ -183,6 +354,7 @@ struct fp_route {
     uint32_t flags;        /* FP_ROUTE_*; daemon */
     uint16_t counter;      /* index of its struct fp_route_counters, stable across generations; daemon */
     uint16_t output_count; /* 0 (drop) .. FP_MAX_OUTPUTS; daemon */
+    struct fp_route_media media;
     struct fp_output outputs[FP_MAX_OUTPUTS]; /* every port once; daemon */
 };
 
@@ -194,6 +366,17 @@ void fp_table_destroy(struct fp_table *table);                        /* NULL is
 /* FP_E_DUPLICATE where a route compares the same fields with the same values, FP_E_TABLE_FULL past the capacity or
  * FP_MAX_REWRITES, FP_E_SHAPES past FP_MAX_SHAPES, FP_E_INVALID for bad fields. */
 int fp_table_add(struct fp_table *table, const struct fp_route *route);
+/* A format for routes added later; returns its index. FP_E_TABLE_FULL past FP_MAX_PACING, FP_E_INVALID outside a range.
+ */
+int fp_table_add_pacing(struct fp_table *table, const struct fp_pacing_format *format);
+/* Merge `number` (0..FP_MAX_MERGES - 1) for routes added later: a flow's own across generations, as its route's
+ * counter. Where number and config are those of the table in use, its state and counters go on when this table is
+ * published. FP_E_DUPLICATE where there is one with this number, FP_E_INVALID outside a range, FP_E_UNSUPPORTED for
+ * hold_frames. */
+int fp_table_add_merge(struct fp_table *table, uint32_t number, const struct fp_merge_config *config);
+/* Whether flows that no route takes are listed (fp_state_read_discovered); each of their frames then costs some time.
+ */
+void fp_table_set_discovery(struct fp_table *table, int wanted);
 uint32_t fp_table_count(const struct fp_table *table);
 /* The route of a frame understood up to `level` (enum fp_level). Returns 1 and fills *out, or 0 where none fits. */
 int fp_table_lookup(const struct fp_table *table, const struct fp_key *key, uint32_t level, struct fp_route *out);
@@ -343,10 +526,20 @@ int fp_state_read_port_info(const struct fp_state *state, uint32_t port, struct 
 int fp_state_read_port(const struct fp_state *state, uint32_t port, struct fp_port_counters *out);
 int fp_state_read_port_health(const struct fp_state *state, uint32_t port, struct fp_port_health *out);
 int fp_state_read_route(const struct fp_state *state, uint32_t counter, struct fp_route_counters *out);
+/* FP_E_INVALID where no table published so far observed a route with this counter, or one above. */
+int fp_state_read_observed(const struct fp_state *state, uint32_t counter, struct fp_observed *out);
+int fp_state_read_pacing(const struct fp_state *state, uint32_t counter, struct fp_pacing_counters *out);
+/* As of ten times a second. `id` is the config's whose counters they are; FP_E_INVALID where there are none yet. */
+int fp_state_read_merge(const struct fp_state *state, uint32_t number, uint64_t *id, struct fp_merge_counters *out);
+/* Flows that no route took, in no order, 0 to fp_state_count_discovered - 1; FP_E_INVALID past the last. */
+int fp_state_count_discovered(const struct fp_state *state);
+int fp_state_read_discovered(const struct fp_state *state, uint32_t index, struct fp_discovered *out);
+uint64_t fp_state_count_evicted(const struct fp_state *state); /* flows that made room for newer ones */
 
 /* Publish: copy `table` beside the one in use, then one release store of `generation` (above the last one).
  * The worker switches at a burst boundary and acknowledges. FP_E_NOT_ACKNOWLEDGED while the last one is pending;
- * FP_E_INVALID where an output or a match names a port the worker has not. */
+ * FP_E_INVALID where an output or a match names a port the worker has not; FP_E_MERGE_MEMORY where merges need more
+ * than FP_MERGE_ARENA_BYTES, FP_E_SYSTEM where tmpfs is full. */
 int fp_state_publish(struct fp_state *state, const struct fp_table *table, uint64_t generation,
                      const uint8_t digest[FP_DIGEST_BYTES]);
 /* Ask the worker to end its loop; from any process. */

@@ -11,9 +11,13 @@ void fp_burst_open(struct fp_burst *burst, struct fp_worker *worker, uint32_t in
     burst->port = ingress;
     burst->opened = 0;
     burst->more_flag = burst->ring->whole_frames ? 0 : NS_MOREFRAG;
+    if ((worker->table->media | worker->table->discovery) != 0) {
+        burst->now_ns = worker->clock_ns();
+    }
     burst->received_frames = 0;
     burst->received_bytes = 0;
     burst->forwarded_frames = 0;
+    burst->merged_frames = 0;
     burst->to_host_frames = 0;
 }
 
@@ -115,6 +119,7 @@ void fp_burst_close(struct fp_burst *burst) {
     counters->received_frames += burst->received_frames;
     counters->received_bytes += burst->received_bytes;
     counters->forwarded_frames += burst->forwarded_frames;
+    counters->merged_frames += burst->merged_frames;
     counters->to_host_frames += burst->to_host_frames;
     counters->bursts++;
     burst->ingress->counters_changed = true;

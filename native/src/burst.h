@@ -46,9 +46,11 @@ struct fp_burst {
     uint32_t port;
     uint32_t opened;    /* bit mask of cursors in use */
     uint32_t more_flag; /* NS_MOREFRAG where the ring has frames over several slots, else 0 */
+    uint64_t now_ns;    /* when it was taken; only where the table asks for media */
     uint64_t received_frames;
     uint64_t received_bytes;
     uint64_t forwarded_frames;
+    uint64_t merged_frames;
     uint64_t to_host_frames;
     struct fp_cursor cursors[FP_MAX_PORTS];
 };

@@ -6,6 +6,7 @@
  * Frames go through the stages in batches: each stage asks the caches for what the next one reads, so that the waits
  * for memory of a whole batch overlap. A port whose frames all take one route skips the parser.
  */
+#include "media.h"
 #include "output.h"
 #include "take.h"
 
@@ -113,7 +114,8 @@ static __attribute__((noinline)) uint32_t parse_shapes(struct fp_burst *burst, s
  * The route most likely the frame's (any where there is none), and what it needs. Of 10,000 routes 19 in 20 lie in the
  * first bucket or the next, chosen without a branch that one frame in five would mispredict.
  */
-static __attribute__((noinline)) void stage_fetch(const struct fp_burst *burst, struct item *items, uint32_t count) {
+static inline __attribute__((always_inline)) void fetch(const struct fp_burst *burst, struct item *items,
+                                                        uint32_t count, bool media) {
     const struct fp_table_flat *table = burst->worker->table;
     const struct fp_route_block *counters = burst->routes;
     const uint32_t mask = table->mask & (FP_TABLE_BUCKETS - 1);
@@ -125,6 +127,21 @@ static __attribute__((noinline)) void stage_fetch(const struct fp_burst *burst, 
         item->entry = fp_table_entry_of(table, (uint16_t)(bucket >> 16));
         __builtin_prefetch(item->entry);
         __builtin_prefetch(&counters[(bucket >> 32) % FP_MAX_ROUTES], 1);
+        if (media) {
+            fp_media_fetch(burst, (uint16_t)(bucket >> 32), (uint16_t)(bucket >> 48));
+        }
+    }
+}
+
+static __attribute__((noinline)) void stage_fetch(const struct fp_burst *burst, struct item *items, uint32_t count) {
+    fetch(burst, items, count, false);
+}
+
+/* And where a merge looks for a frame, which only the merge tells. */
+static __attribute__((noinline)) void fetch_media(const struct fp_burst *burst, struct item *items, uint32_t count) {
+    fetch(burst, items, count, true);
+    for (const struct item *item = items; item < items + count && burst->worker->table->merge_end != 0; item++) {
+        fp_media_fetch_slot(burst, &item->frame, item->entry);
     }
 }
 
@@ -134,7 +151,8 @@ static __attribute__((noinline)) void stage_fetch(const struct fp_burst *burst, 
  * send_otherwise.
  */
 static inline __attribute__((always_inline)) void match(struct fp_burst *burst, struct item *item,
-                                                        const struct fp_table_entry *entry) {
+                                                        const struct fp_table_entry *entry, bool media) {
+    unsigned flags = entry->flags;
     struct fp_cursor *cursor = &burst->cursors[entry->first.port % FP_MAX_PORTS];
     uint32_t length = fp_frame_length(&item->frame);
     __asm__("" : "+r"(cursor)); /* so that gcc does not compute it anew for each use */
@@ -145,11 +163,19 @@ static inline __attribute__((always_inline)) void match(struct fp_burst *burst, 
         (void)fp_burst_cursor(burst, entry->first.port);
         item->cursor = length > cursor->swap_bytes ? NULL : cursor;
     }
-    if (entry->flags == (FP_ENTRY_SIMPLE | FP_ENTRY_QUICK) && item->frame.layout.version == 4) {
+    if (media && (flags & FP_ENTRY_MEDIA) != 0) {
+        flags &= ~(unsigned)FP_ENTRY_MEDIA;
+        if (!fp_media_take(burst, &item->frame, entry)) {
+            item->entry = NULL;
+            item->cursor = NULL;
+            return;
+        }
+    }
+    if (flags == (FP_ENTRY_SIMPLE | FP_ENTRY_QUICK) && item->frame.layout.version == 4) {
         if (__builtin_expect(item->cursor != NULL, 1)) {
             fp_quick_apply(item->frame.bytes, &item->frame.layout, &entry->quick, entry->quick_kind);
         }
-    } else if (__builtin_expect(entry->flags != (FP_ENTRY_SIMPLE | FP_ENTRY_AS_IT_CAME), 0)) {
+    } else if (__builtin_expect(flags != (FP_ENTRY_SIMPLE | FP_ENTRY_AS_IT_CAME), 0)) {
         item->cursor = NULL;
     }
 }
@@ -159,10 +185,13 @@ static void refuse(struct fp_burst *burst, struct item *item) {
     item->entry = NULL;
     item->cursor = NULL;
     fp_burst_drop(burst, refusal != 0 ? (enum fp_drop)(refusal - 1) : FP_DROP_NO_ROUTE);
+    if (refusal == 0 && burst->worker->table->discovery != 0) {
+        fp_media_discover(burst, &item->frame);
+    }
 }
 
 static inline __attribute__((always_inline)) void stage_match(struct fp_burst *burst, struct item *items,
-                                                              uint32_t count, bool wide) {
+                                                              uint32_t count, bool wide, bool media) {
     const struct fp_table_flat *table = burst->worker->table;
     const uint32_t number = table->order[0] & (FP_MAX_SHAPES - 1);
     const bool wide_shape = wide && table->shapes[number].wide;
@@ -172,7 +201,7 @@ static inline __attribute__((always_inline)) void stage_match(struct fp_burst *b
             entry = fp_shape_find(table, number, wide_shape, item->hash, item->words);
         }
         if (__builtin_expect(entry != NULL && entry->level <= item->frame.layout.level, 1)) {
-            match(burst, item, entry);
+            match(burst, item, entry, media);
         } else {
             refuse(burst, item);
         }
@@ -180,24 +209,37 @@ static inline __attribute__((always_inline)) void stage_match(struct fp_burst *b
 }
 
 static __attribute__((noinline)) void match_narrow(struct fp_burst *burst, struct item *items, uint32_t count) {
-    stage_match(burst, items, count, false);
+    stage_match(burst, items, count, false, false);
 }
 
 static __attribute__((noinline)) void match_wide(struct fp_burst *burst, struct item *items, uint32_t count) {
-    stage_match(burst, items, count, true);
+    stage_match(burst, items, count, true, false);
+}
+
+static __attribute__((noinline)) void match_media(struct fp_burst *burst, struct item *items, uint32_t count) {
+    stage_match(burst, items, count, burst->worker->table->wide != 0, true);
 }
 
 /* The same over several shapes. */
-static __attribute__((noinline)) void match_shapes(struct fp_burst *burst, struct item *items, uint32_t count) {
+static inline __attribute__((always_inline)) void search(struct fp_burst *burst, struct item *items, uint32_t count,
+                                                         bool media) {
     const struct fp_table_flat *table = burst->worker->table;
     for (struct item *item = items; item < items + count; item++) {
         const struct fp_table_entry *entry = fp_table_search(table, item->words, burst->port, item->frame.layout.level);
         if (entry != NULL) {
-            match(burst, item, entry);
+            match(burst, item, entry, media);
         } else {
             refuse(burst, item);
         }
     }
+}
+
+static __attribute__((noinline)) void match_shapes(struct fp_burst *burst, struct item *items, uint32_t count) {
+    search(burst, items, count, false);
+}
+
+static __attribute__((noinline)) void match_media_shapes(struct fp_burst *burst, struct item *items, uint32_t count) {
+    search(burst, items, count, true);
 }
 
 /* The one place for what a route asks for beyond the usual: the frame is as it came, and counted for its route. */
@@ -229,22 +271,31 @@ static __attribute__((noinline)) void stage_send(struct fp_burst *burst, const s
     }
 }
 
+/* The stages of a table. All do the same; each leaves out what the table does not ask for. */
+struct way {
+    uint32_t (*parse)(struct fp_burst *burst, struct item *items, uint32_t count);
+    void (*fetch)(const struct fp_burst *burst, struct item *items, uint32_t count);
+    void (*match)(struct fp_burst *burst, struct item *items, uint32_t count);
+};
+
+static const struct way *find_way(const struct fp_table_flat *table) {
+    static const struct way ways[2][3] = {
+        {{parse_shapes, stage_fetch, match_shapes},
+         {parse_wide, stage_fetch, match_wide},
+         {parse_narrow, stage_fetch, match_narrow}},
+        {{parse_shapes, fetch_media, match_media_shapes},
+         {parse_wide, fetch_media, match_media},
+         {parse_narrow, fetch_media, match_media}},
+    };
+    unsigned kind = table->shape_count != 1 ? 0 : table->wide != 0 ? 1 : 2;
+    return &ways[table->media != 0][kind];
+}
+
 /* A batch of taken frames through the other stages. */
-static void forward_batch(struct fp_burst *burst, struct item *items, uint32_t count) {
-    const struct fp_table_flat *table = burst->worker->table;
-    if (table->shape_count != 1) {
-        count = parse_shapes(burst, items, count);
-        stage_fetch(burst, items, count);
-        match_shapes(burst, items, count);
-    } else if (table->wide != 0) {
-        count = parse_wide(burst, items, count);
-        stage_fetch(burst, items, count);
-        match_wide(burst, items, count);
-    } else {
-        count = parse_narrow(burst, items, count);
-        stage_fetch(burst, items, count);
-        match_narrow(burst, items, count);
-    }
+static void forward_batch(struct fp_burst *burst, const struct way *way, struct item *items, uint32_t count) {
+    count = way->parse(burst, items, count);
+    way->fetch(burst, items, count);
+    way->match(burst, items, count);
     stage_send(burst, items, count);
 }
 
@@ -264,6 +315,7 @@ static void fetch_frames(const struct fp_ring *ring, uint32_t at, uint32_t count
  * the ring, of which `count` are this burst. */
 static void forward_routed(struct fp_burst *burst, uint32_t at, uint32_t count, uint32_t waiting) {
     const struct fp_ring *ring = burst->ring;
+    const struct way *way = find_way(burst->worker->table);
     struct item batches[2][FP_BATCH_FRAMES];
     uint32_t left = count;
     uint32_t frames = 0;
@@ -277,7 +329,7 @@ static void forward_routed(struct fp_burst *burst, uint32_t at, uint32_t count, 
         } else {
             fetch_frames(ring, at, waiting - count < FP_BATCH_FRAMES ? waiting - count : FP_BATCH_FRAMES);
         }
-        forward_batch(burst, batches[now], frames);
+        forward_batch(burst, way, batches[now], frames);
         frames = next;
     }
 }

@@ -32,8 +32,9 @@ static void slot_fill(struct fp_table_slot *slot, const struct fp_table_flat *fl
     fp_table_flat_copy(&slot->table, flat);
 }
 
-static int publish_locked(struct fp_segment *segment, const struct fp_table *table, uint64_t generation,
+static int publish_locked(struct fp_state *state, const struct fp_table *table, uint64_t generation,
                           const uint8_t *digest) {
+    struct fp_segment *segment = state->segment;
     uint64_t offer = atomic_load_explicit(&segment->offer, memory_order_acquire);
     uint64_t taken = atomic_load_explicit(&segment->taken, memory_order_acquire);
     uint32_t port_count = atomic_load_explicit(&segment->port_count, memory_order_acquire);
@@ -46,6 +47,10 @@ static int publish_locked(struct fp_segment *segment, const struct fp_table *tab
     }
     unsigned idle = 1 - fp_offer_slot(offer);
     slot_fill(&segment->tables[idle], &table->flat, digest);
+    int result = fp_arena_place(state, &segment->tables[1 - idle].table, &segment->tables[idle].table);
+    if (result != 0) {
+        return result;
+    }
     atomic_store_explicit(&segment->offer, generation << 1 | idle, memory_order_release);
     return 0;
 }
@@ -63,7 +68,7 @@ int fp_state_publish(struct fp_state *state, const struct fp_table *table, uint6
     if (result != 0) {
         return result;
     }
-    result = publish_locked(state->segment, table, generation, digest);
+    result = publish_locked(state, table, generation, digest);
     flock(state->fd, LOCK_UN);
     return result;
 }

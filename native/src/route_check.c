@@ -118,9 +118,16 @@ static bool rewrite_is_sound(const struct fp_match *match, const struct fp_rewri
            addresses_are_sound(match, rewrite);
 }
 
+static bool media_is_sound(const struct fp_route_media *media) {
+    bool paced = (media->observe & FP_OBSERVE_PACING) != 0;
+    return (media->observe & ~FP_OBSERVE_ANY) == 0 && (media->observe == 0 || (media->observe & FP_OBSERVE_RTP) != 0) &&
+           media->run <= FP_MAX_RUN && paced == (media->pacing != 0) && media->merge <= FP_MAX_MERGES &&
+           media->path < FP_MERGE_PATHS && (media->merge != 0 || media->path == 0);
+}
+
 int fp_route_check(const struct fp_route *route) {
     if (!match_is_sound(&route->match) || route->output_count > FP_MAX_OUTPUTS || route->counter >= FP_MAX_ROUTES ||
-        (route->flags & ~(uint32_t)FP_ROUTE_TO_HOST) != 0) {
+        (route->flags & ~(uint32_t)FP_ROUTE_TO_HOST) != 0 || !media_is_sound(&route->media)) {
         return FP_E_INVALID;
     }
     uint32_t seen = 0;

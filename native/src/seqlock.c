@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { MAX_WORDS = 64, SPINS = 1000, SLEEP_NS = 50000, SLEEPS = 4000 /* 200 ms together */ };
+enum { MAX_WORDS = 96, SPINS = 1000, SLEEP_NS = 50000, SLEEPS = 4000 /* 200 ms together */ };
 
 /* Waits after a try that failed; false where it was the last one. */
 static bool wait_for_writer(unsigned attempt) {

@@ -43,14 +43,21 @@ static uint64_t realtime_ns(void) {
     return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
 }
 
-/* Maps the file of `fd` into a new fp_state, which then owns it. `flags` for mmap(2) besides MAP_SHARED. */
+/* Maps the file of `fd` into a new fp_state, which then owns it. `flags` for mmap(2) of what is not sparse. */
 static int state_map(int fd, int flags, struct fp_state **out) {
     struct fp_state *state = calloc(1, sizeof *state);
     if (state == NULL) {
         return FP_E_NO_MEMORY;
     }
-    void *memory = mmap(NULL, sizeof(struct fp_segment), PROT_READ | PROT_WRITE, MAP_SHARED | flags, fd, 0);
+    size_t bytes = sizeof(struct fp_segment);
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (memory == MAP_FAILED) {
+        free(state);
+        return FP_E_SYSTEM;
+    }
+    if (flags != 0 &&
+        mmap(memory, FP_STATE_SPARSE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | flags, fd, 0) == MAP_FAILED) {
+        munmap(memory, bytes);
         free(state);
         return FP_E_SYSTEM;
     }
@@ -63,7 +70,10 @@ static int state_map(int fd, int flags, struct fp_state **out) {
 static int state_fill(int fd, const char *temporary, const char *path, struct fp_state **out) {
     struct fp_state *state = NULL;
     /* Or the loop would die of SIGBUS on a full tmpfs. */
-    if (posix_fallocate(fd, 0, (off_t)sizeof(struct fp_segment)) != 0) {
+    if (ftruncate(fd, (off_t)sizeof(struct fp_segment)) != 0) {
+        return FP_E_SYSTEM;
+    }
+    if (posix_fallocate(fd, 0, (off_t)FP_STATE_SPARSE) != 0) {
         errno = ENOSPC;
         return FP_E_SYSTEM;
     }

@@ -9,13 +9,16 @@
 #ifndef FP_STATE_H
 #define FP_STATE_H
 
-#include "seqlock.h"
+#include "discovery.h"
+#include "merge.h"
 #include "table.h"
 
 #define FP_STATE_MAGIC 0x315f65746174732dULL /* little endian "-state_1" */
 
+#define FP_STATE_PAGE_BYTES 4096 /* mmap(2) aligns to no more */
 #define FP_PORT_WORDS (sizeof(struct fp_port_counters) / sizeof(uint64_t))
 #define FP_INFO_WORDS (sizeof(struct fp_port_info) / sizeof(uint64_t))
+#define FP_MERGE_WORDS (1 + sizeof(struct fp_merge_counters) / sizeof(uint64_t))
 #define FP_HEALTH_WORDS (sizeof(struct fp_port_health) / sizeof(uint64_t))
 
 struct fp_port_block {
@@ -37,6 +40,12 @@ struct fp_health_block {
 /* Frames and bytes of a route. Never across two cache lines: the loop touches a random one a frame. */
 struct fp_route_block {
     _Alignas(32) struct fp_pair pair; /* struct fp_route_counters */
+};
+
+/* The id of a merge's configuration, and its counters. */
+struct fp_merge_block {
+    _Alignas(64) fp_sequence sequence;
+    fp_word words[FP_MERGE_WORDS];
 };
 
 /* Worker words that belong together, in the order of this enum. */
@@ -66,7 +75,16 @@ struct fp_segment {
     struct fp_port_block ports[FP_MAX_PORTS];
     struct fp_route_block routes[FP_MAX_ROUTES];
     struct fp_table_slot tables[2];
+    struct fp_discovery discovery;
+    struct fp_merge_block merges[FP_MAX_MERGES];
+    FP_ATOMIC(uint32_t) observed_routes; /* observations and pacings that have memory; publisher, only grows */
+    /* From here on the file is sparse: the publisher asks for memory before a table uses it, nobody else touches it. */
+    _Alignas(FP_STATE_PAGE_BYTES) struct fp_observation observations[FP_MAX_ROUTES];
+    struct fp_pacing pacings[FP_MAX_ROUTES];
+    _Alignas(FP_STATE_PAGE_BYTES) uint8_t arena[FP_MERGE_ARENA_BYTES];
 };
+
+#define FP_STATE_SPARSE offsetof(struct fp_segment, observations)
 
 struct fp_state {
     int fd; /* holds publishers apart by flock(2) */
@@ -75,6 +93,15 @@ struct fp_state {
 
 /* Holds other publishers off, without waiting; the kernel frees it should this process die. */
 int fp_state_lock(struct fp_state *state);
+
+/* arena.c: memory for what `next` observes and merges, beside `in_use`, the table the worker has. Merges whose number
+ * and configuration are in both keep their place. */
+int fp_arena_place(struct fp_state *state, const struct fp_table_flat *in_use, struct fp_table_flat *next);
+
+static inline struct fp_merge *fp_arena_merge(struct fp_segment *segment, uint32_t line) {
+    size_t at = (size_t)line * FP_MERGE_LINE_BYTES & (FP_MERGE_ARENA_BYTES - 1);
+    return (struct fp_merge *)(void *)(segment->arena + at);
+}
 
 static inline uint64_t fp_offer_generation(uint64_t offer) { return offer >> 1; }
 static inline unsigned fp_offer_slot(uint64_t offer) { return (unsigned)(offer & 1); }

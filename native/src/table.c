@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Building route tables, and the search over all shapes. What may be added is checked in route_check.c. */
 #include "table.h"
+#include "merge.h"
 #include "route_check.h"
 #include <stdlib.h>
 
@@ -11,6 +12,10 @@ static_assert(FP_MAX_REWRITES == UINT16_MAX, "an output names any rewrite in 16 
 static_assert(offsetof(struct fp_table_entry, wide_key) == 64, "what one output needs lies in one cache line");
 static_assert(sizeof(struct fp_table_entry) == 128, "two cache lines a route");
 static_assert(sizeof(struct fp_rewrite) == 64, "one cache line a rewrite");
+static_assert((FP_MAX_MERGES & (FP_MAX_MERGES - 1)) == 0 && FP_MAX_MERGES < FP_ENTRY_MERGE, "an entry names a merge");
+static_assert(FP_MAX_MERGES << FP_BUCKET_MERGE_SHIFT <= UINT16_MAX, "so does a bucket");
+static_assert(FP_OBSERVE_ANY >> FP_ENTRY_RUN_SHIFT == 0 && FP_MAX_RUN << FP_ENTRY_RUN_SHIFT <= UINT16_MAX,
+              "an entry says in 16 bits what is observed, and in which run");
 
 int fp_table_create(uint32_t capacity_routes, struct fp_table **out) {
     if (capacity_routes < 1 || capacity_routes > FP_MAX_ROUTES) {
@@ -81,10 +86,14 @@ static void entry_fill(struct fp_table_flat *flat, struct fp_table_entry *entry,
     entry->priority = route->match.priority;
     entry->counter = route->counter;
     entry->level = fp_route_level(route);
+    entry->observe = (uint16_t)(route->media.observe | route->media.run << FP_ENTRY_RUN_SHIFT);
+    entry->pacing = (uint8_t)route->media.pacing;
+    entry->merge = (uint16_t)(route->media.merge | route->media.path << FP_ENTRY_PATH_SHIFT);
     entry->destination_bits = route->match.destination_bits;
     entry->source_bits = route->match.source_bits;
     entry->output_count = (uint8_t)route->output_count;
     bool to_host = (route->flags & FP_ROUTE_TO_HOST) != 0;
+    bool media = route->media.observe != 0 || route->media.merge != 0;
     bool expires = false;
     bool simple = route->output_count == 1;
     for (unsigned i = 0; i < route->output_count; i++) {
@@ -101,27 +110,39 @@ static void entry_fill(struct fp_table_flat *flat, struct fp_table_entry *entry,
     }
     entry->first = entry->outputs[0];
     bool quick = fp_quick_make(&route->outputs[0].rewrite, &entry->quick, &entry->quick_kind);
-    entry->flags = (uint8_t)((to_host ? FP_ENTRY_TO_HOST : 0U) | (expires ? FP_ENTRY_EXPIRES : 0U) |
-                             (simple ? FP_ENTRY_SIMPLE : 0U) | (quick ? FP_ENTRY_QUICK : 0U) |
-                             (route->outputs[0].rewrite.set == 0 ? FP_ENTRY_AS_IT_CAME : 0U));
+    entry->flags =
+        (uint8_t)((to_host ? FP_ENTRY_TO_HOST : 0U) | (expires ? FP_ENTRY_EXPIRES : 0U) |
+                  (simple ? FP_ENTRY_SIMPLE : 0U) | (quick ? FP_ENTRY_QUICK : 0U) |
+                  (route->outputs[0].rewrite.set == 0 ? FP_ENTRY_AS_IT_CAME : 0U) | (media ? FP_ENTRY_MEDIA : 0U));
+    flat->media = flat->media || media;
+    if (route->media.observe != 0 && flat->observed_routes <= route->counter) {
+        flat->observed_routes = route->counter + 1U;
+    }
 }
 
-static void bucket_fill(struct fp_table_flat *flat, uint64_t hash, uint16_t counter) {
+static void bucket_fill(struct fp_table_flat *flat, uint64_t hash, const struct fp_route *route) {
     uint32_t at = (uint32_t)hash & flat->mask;
     while (flat->buckets[at].route != 0) {
         at = (at + 1) & flat->mask;
     }
     flat->count++;
-    flat->buckets[at].counter = counter;
+    flat->buckets[at].counter = route->counter;
+    flat->buckets[at].media = (uint16_t)(route->media.observe | route->media.merge << FP_BUCKET_MERGE_SHIFT);
     flat->buckets[at].tag = (uint16_t)(hash >> 48);
     flat->buckets[at].route = (uint16_t)flat->count;
+}
+
+/* What the route names, the table has. */
+static bool media_is_known(const struct fp_table_flat *flat, const struct fp_route_media *media) {
+    return media->pacing <= flat->pacing_count &&
+           (media->merge == 0 || flat->merges[(media->merge - 1U) % FP_MAX_MERGES].config.slots != 0);
 }
 
 int fp_table_add(struct fp_table *table, const struct fp_route *route) {
     struct fp_table_flat *flat = &table->flat;
     struct fp_table_entry entry = {.output_count = 0};
     uint64_t mask[FP_KEY_WORDS];
-    if (fp_route_check(route) != 0) {
+    if (fp_route_check(route) != 0 || !media_is_known(flat, &route->media)) {
         return FP_E_INVALID;
     }
     fp_match_mask(&route->match, mask);
@@ -149,9 +170,37 @@ int fp_table_add(struct fp_table *table, const struct fp_route *route) {
     shape_extend(flat, number, &route->match);
     entry_fill(flat, &entry, route);
     flat->entries[flat->count] = entry;
-    bucket_fill(flat, hash, route->counter);
+    bucket_fill(flat, hash, route);
     return 0;
 }
+
+int fp_table_add_pacing(struct fp_table *table, const struct fp_pacing_format *format) {
+    struct fp_table_flat *flat = &table->flat;
+    if (flat->pacing_count == FP_MAX_PACING) {
+        return FP_E_TABLE_FULL;
+    }
+    int result = fp_pacing_plan_make(format, &flat->pacing[flat->pacing_count]);
+    return result != 0 ? result : (int)flat->pacing_count++;
+}
+
+int fp_table_add_merge(struct fp_table *table, uint32_t number, const struct fp_merge_config *config) {
+    uint64_t bytes = fp_merge_plan_bytes(config);
+    if (number >= FP_MAX_MERGES || config->id == 0 || bytes == 0) {
+        return FP_E_INVALID;
+    }
+    struct fp_table_merge *merge = &table->flat.merges[number];
+    if (config->hold_frames != 0) {
+        return FP_E_UNSUPPORTED;
+    }
+    if (merge->config.slots != 0) {
+        return FP_E_DUPLICATE;
+    }
+    *merge = (struct fp_table_merge){*config, bytes / FP_MERGE_LINE_BYTES};
+    table->flat.merge_end = table->flat.merge_end > number ? table->flat.merge_end : number + 1;
+    return 0;
+}
+
+void fp_table_set_discovery(struct fp_table *table, int wanted) { table->flat.discovery = wanted != 0; }
 
 uint32_t fp_table_count(const struct fp_table *table) { return table->flat.count; }
 
@@ -200,6 +249,13 @@ int fp_table_lookup(const struct fp_table *table, const struct fp_key *key, uint
     out->match.source_bits = entry->source_bits;
     out->flags = (entry->flags & FP_ENTRY_TO_HOST) != 0 ? FP_ROUTE_TO_HOST : 0;
     out->counter = entry->counter;
+    out->media = (struct fp_route_media){
+        .observe = entry->observe & FP_OBSERVE_ANY,
+        .run = entry->observe >> FP_ENTRY_RUN_SHIFT,
+        .pacing = entry->pacing,
+        .merge = entry->merge & FP_ENTRY_MERGE,
+        .path = entry->merge >> FP_ENTRY_PATH_SHIFT,
+    };
     out->output_count = entry->output_count;
     for (unsigned i = 0; i < entry->output_count; i++) {
         out->outputs[i].port = entry->outputs[i].port;
@@ -226,7 +282,7 @@ static uint16_t plain_find(const struct fp_table_flat *flat, uint32_t port) {
     }
     const uint64_t words[FP_KEY_WORDS] = {[2] = port};
     const struct fp_table_entry *entry = fp_table_search(flat, words, port, FP_LEVEL_ETHERNET);
-    return entry == NULL ? 0 : (uint16_t)(entry - flat->entries + 1);
+    return entry == NULL || (entry->flags & FP_ENTRY_MEDIA) != 0 ? 0 : (uint16_t)(entry - flat->entries + 1);
 }
 
 void fp_table_flat_copy(struct fp_table_flat *to, const struct fp_table_flat *from) {
@@ -237,6 +293,9 @@ void fp_table_flat_copy(struct fp_table_flat *to, const struct fp_table_flat *fr
         to->entries[FP_MAX_ROUTES - 1].level = UINT8_MAX; /* an empty bucket leads here; what lies here fits no frame */
     }
     memcpy(to->rewrites + 1, from->rewrites + 1, from->rewrite_count * sizeof from->rewrites[0]);
+    if (from->count < FP_MAX_ROUTES) {
+        to->entries[FP_MAX_ROUTES - 1].merge = 0; /* empty buckets lead here, before it is known that they are */
+    }
     for (uint32_t port = 0; port < FP_MAX_PORTS; port++) {
         to->plain[port] = plain_find(from, port);
     }

@@ -10,6 +10,7 @@
 #ifndef FP_TABLE_H
 #define FP_TABLE_H
 
+#include "pacing.h"
 #include "quick.h"
 
 #define FP_TABLE_BUCKETS (2 * FP_MAX_ROUTES)
@@ -18,7 +19,7 @@ struct fp_table_bucket {
     uint16_t tag;
     uint16_t route;   /* index + 1; 0: empty */
     uint16_t counter; /* of the route: what it needs can be fetched before the route itself is there */
-    uint16_t unused;
+    uint16_t media;   /* of the route, as counter: FP_OBSERVE_* | number of its merge + 1 << FP_BUCKET_MERGE_SHIFT */
 };
 
 /* One mask. */
@@ -38,10 +39,18 @@ struct fp_table_output {
 
 enum {
     FP_ENTRY_TO_HOST = 1,
-    FP_ENTRY_EXPIRES = 2,    /* an output decrements the TTL */
-    FP_ENTRY_SIMPLE = 4,     /* one output, no tag pushed, popped or translated */
-    FP_ENTRY_QUICK = 8,      /* fp_table_entry.quick does what the rewrite asks of IPv4 frames */
-    FP_ENTRY_AS_IT_CAME = 16 /* the first output writes nothing */
+    FP_ENTRY_EXPIRES = 2,     /* an output decrements the TTL */
+    FP_ENTRY_SIMPLE = 4,      /* one output, no tag pushed, popped or translated */
+    FP_ENTRY_QUICK = 8,       /* fp_table_entry.quick does what the rewrite asks of IPv4 frames */
+    FP_ENTRY_AS_IT_CAME = 16, /* the first output writes nothing */
+    FP_ENTRY_MEDIA = 32       /* observed, or one path of a merge: media.h */
+};
+
+enum {
+    FP_BUCKET_MERGE_SHIFT = 3,
+    FP_ENTRY_RUN_SHIFT = 3,
+    FP_ENTRY_PATH_SHIFT = 15,
+    FP_ENTRY_MERGE = (1 << FP_ENTRY_PATH_SHIFT) - 1
 };
 
 /* A route. What a frame to one output needs lies in the first cache line: 10,000 routes are then 640 kB to walk about
@@ -55,13 +64,15 @@ struct fp_table_entry {
     uint16_t counter;
     struct fp_table_output first; /* of outputs, once more */
     uint8_t output_count;
-    uint8_t destination_bits; /* as in the match; not for the loop */
-    uint8_t source_bits;
-    uint8_t unused[3];
-    struct fp_quick quick;                           /* values of that rewrite */
+    uint8_t pacing;        /* index + 1 of a plan of the table */
+    uint16_t observe;      /* FP_OBSERVE_* | run << FP_ENTRY_RUN_SHIFT */
+    uint16_t merge;        /* number + 1 of a merge of the table | path << FP_ENTRY_PATH_SHIFT */
+    struct fp_quick quick; /* values of that rewrite */
     uint64_t wide_key[FP_KEY_WORDS - FP_KEY_NARROW]; /* the rest of the key, masked */
     uint32_t priority;
-    uint32_t unused_too;
+    uint8_t destination_bits; /* as in the match; not for the loop */
+    uint8_t source_bits;
+    uint16_t unused;
     struct fp_table_output outputs[FP_MAX_OUTPUTS];
 };
 
@@ -69,15 +80,30 @@ struct fp_table_rewrite {
     _Alignas(64) struct fp_rewrite rewrite; /* one cache line */
 };
 
+enum { FP_MERGE_LINE_BYTES = 64 };
+
+struct fp_table_merge {
+    struct fp_merge_config config; /* slots 0: there is none with this number */
+    uint64_t lines;                /* of its state */
+};
+
 struct fp_table_flat {
     uint32_t count;
     uint32_t mask; /* buckets - 1 */
     uint32_t shape_count;
-    uint32_t rewrite_count;       /* index 0 is none and not used */
-    uint32_t wide;                /* a shape is wide, or a rewrite touches RTP */
+    uint32_t rewrite_count;   /* index 0 is none and not used */
+    uint32_t wide;            /* a shape is wide, or a rewrite touches RTP */
+    uint32_t media;           /* a route has FP_ENTRY_MEDIA */
+    uint32_t discovery;       /* flows without a route are listed */
+    uint32_t observed_routes; /* highest counter of an observed route + 1 */
+    uint32_t pacing_count;
+    uint32_t merge_end;           /* highest number of a merge + 1 */
     uint8_t order[FP_MAX_SHAPES]; /* of the search */
     uint16_t plain[FP_MAX_PORTS]; /* route + 1 where every frame of the port takes it, unparsed; else 0 */
     struct fp_table_shape shapes[FP_MAX_SHAPES];
+    struct fp_pacing_plan pacing[FP_MAX_PACING];
+    uint32_t merge_at[FP_MAX_MERGES]; /* first line of each merge's state in the arena: the publisher decides */
+    struct fp_table_merge merges[FP_MAX_MERGES];
     struct fp_table_bucket buckets[FP_TABLE_BUCKETS];
     struct fp_table_entry entries[FP_MAX_ROUTES];
     struct fp_table_rewrite rewrites[FP_MAX_REWRITES + 1];

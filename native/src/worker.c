@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The worker: its ports, its turns, and their faults. */
-#include "burst.h"
+#include "media.h"
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 
 uint64_t fp_monotonic_ns(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+/* Nobody outside shall choose flows of one bucket. Without randomness the time is better than nothing. */
+static uint64_t make_seed(void) {
+    uint64_t seed;
+    return getrandom(&seed, sizeof seed, GRND_NONBLOCK) == (ssize_t)sizeof seed ? seed : fp_monotonic_ns();
 }
 
 int fp_worker_create(struct fp_state *state, enum fp_wait wait, struct fp_worker **out) {
@@ -34,6 +41,8 @@ int fp_worker_create(struct fp_state *state, enum fp_wait wait, struct fp_worker
     uint64_t taken = atomic_load_explicit(&state->segment->taken, memory_order_relaxed);
     worker->table = &state->segment->tables[fp_offer_slot(taken)].table;
     worker->wait = wait;
+    worker->clock_ns = fp_monotonic_ns;
+    fp_discovery_reset(&state->segment->discovery, make_seed());
     *out = worker;
     return 0;
 }
@@ -184,7 +193,7 @@ static void publish_worker(struct fp_worker *worker) {
 
 int fp_worker_turn(struct fp_worker *worker) {
     uint32_t frames = 0;
-    worker->now_ns = fp_monotonic_ns();
+    worker->now_ns = worker->clock_ns();
     take_table(worker);
     fp_worker_check_ports(worker);
     make_room(worker);
@@ -192,6 +201,9 @@ int fp_worker_turn(struct fp_worker *worker) {
         frames += receive(worker, i);
     }
     transmit(worker, frames == 0);
+    if (worker->table->merge_end != 0) {
+        fp_media_publish(worker, frames == 0);
+    }
     worker->loops++;
     fp_worker_publish(worker); /* faults; frames are published burst by burst */
     publish_worker(worker);
@@ -244,6 +256,7 @@ int fp_worker_run(struct fp_worker *worker) {
     }
     count_missed_last(worker);
     flush(worker);
+    fp_media_publish_all(worker);
     worker->running = false;
     publish_worker(worker);
     return 0;

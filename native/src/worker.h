@@ -34,8 +34,11 @@ struct fp_worker {
     const struct fp_table_flat *table;
     struct fp_burst *burst; /* room for one */
     uint64_t loops;
-    uint64_t checked_ns; /* when ports were last asked after faults */
-    uint64_t now_ns;     /* CLOCK_MONOTONIC as of the last turn */
+    uint64_t checked_ns;        /* when ports were last asked after faults */
+    uint64_t now_ns;            /* CLOCK_MONOTONIC as of the last turn */
+    uint64_t (*clock_ns)(void); /* fp_monotonic_ns, or a test's: never goes back */
+    uint64_t merge_due_ns;      /* when the counters of the next merge are published */
+    uint32_t merge_next;
     bool running;
     struct fp_recovery *recovery; /* NULL where no port needs it */
     struct pollfd *fds;           /* room for every ring of every port; first of all recovery's */

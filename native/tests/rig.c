@@ -15,8 +15,9 @@ void rig_open(struct rig *rig, uint32_t ports, uint32_t ring_slots, int separate
 
 void rig_open_sized(struct rig *rig, uint32_t ports, uint32_t ring_slots, int separate, enum fp_wait wait,
                     uint32_t buffer_bytes) {
+    static unsigned opened;
     memset(rig, 0, sizeof *rig);
-    (void)snprintf(rig->path, sizeof rig->path, "/dev/shm/fp-test-%d", (int)getpid());
+    (void)snprintf(rig->path, sizeof rig->path, "/dev/shm/fp-test-%d-%u", (int)getpid(), opened++);
     CHECK_EQ(fp_state_create(rig->path, &rig->state), 0);
     CHECK_EQ(fp_worker_create(rig->state, wait, &rig->worker), 0);
     CHECK_EQ(fp_table_create(FP_MAX_ROUTES, &rig->table), 0);

@@ -4,18 +4,32 @@
 import ast
 import dataclasses
 import re
+import runpy
 from pathlib import Path
 
 import pytest
 
-from appliance.fastpath import DROP_REASONS, PortCounters, PortInfo, RouteCounters, WorkerSnapshot, names
+from appliance.fastpath import (
+    DROP_REASONS,
+    Discovered,
+    MergeCounters,
+    MergePathCounters,
+    Observed,
+    PacingCounters,
+    PortCounters,
+    PortInfo,
+    RouteCounters,
+    WorkerSnapshot,
+    names,
+)
 from appliance.fastpath import _native as native
 from appliance.telemetry.prometheus import PORT_COUNTERS
-from appliance.telemetry.records import PortRecord
+from appliance.telemetry.records import DiscoveredRecord, PortRecord, ProtectedRecord, RouteRecord
 
 ROOT = Path(__file__).parents[2]
 HEADER = (ROOT / "native" / "include" / "fastpath.h").read_text()
 STUB = ROOT / "appliance" / "fastpath" / "_native.pyi"
+MEDIA = runpy.run_path(str(ROOT / "docs" / "media_counters.py"))
 ENTRY = re.compile(r"X\((FP_\w+),\s*(-?\w+|\"\w+\"),\s*\"([^\"]+)\"\)")
 
 
@@ -69,6 +83,11 @@ def test_limits_are_the_headers() -> None:
         ("fp_route_counters", RouteCounters),
         ("fp_worker_snapshot", WorkerSnapshot),
         ("fp_port_info", PortInfo),
+        ("fp_observed", Observed),
+        ("fp_pacing_counters", PacingCounters),
+        ("fp_merge_path_counters", MergePathCounters),
+        ("fp_merge_counters", MergeCounters),
+        ("fp_discovered", Discovered),
     ],
 )
 def test_records_have_the_fields_of_their_struct(struct: str, record: type) -> None:
@@ -81,6 +100,25 @@ def test_status_shows_every_counter_and_every_detail_of_a_port() -> None:
     described = set(list_fields("fp_port_info")) - {"spec"} | {"device"}  # the word of the configuration
     health = set(list_fields("fp_port_health")) - {"error", "error_errno"} | {"open_error"}  # one sentence
     assert shown == described | health | set(list_fields("fp_port_counters")) | {"worker", "swaps_with"}
+
+
+def test_status_shows_every_counter_of_media() -> None:
+    assert {"rtp", "pacing"} <= set(RouteRecord.model_fields)
+    merge = set(list_fields("fp_merge_counters")) - {"paths"} | {"a", "b", "name", "worker"}
+    assert set(ProtectedRecord.model_fields) == merge
+    counted = set(list_fields("fp_discovered")) - {"key"}
+    assert set(DiscoveredRecord.model_fields) == counted | set(list_fields("fp_key")) | {"worker"}
+
+
+@pytest.mark.parametrize("struct", sorted(MEDIA["STRUCTS"]))
+def test_every_counter_of_media_is_documented(struct: str) -> None:
+    counters = MEDIA["read_counters"](struct)
+    assert sorted(counter.name for counter in counters) == sorted(list_fields(struct))
+    assert [counter.name for counter in counters if not counter.meaning] == []
+    units = {"frames": "frames", "ns": "ns", "bytes": "bytes"}
+    for counter in counters:
+        assert counter.unit == units.get(counter.name.rsplit("_", 1)[-1], counter.unit)
+        assert counter.standard or struct == "fp_discovered"
 
 
 def test_prometheus_has_every_counter() -> None:

@@ -89,8 +89,15 @@ def test_the_records_are_the_document_of_status(loop: Loop, tmp_path: Path) -> N
         },
     }
     assert document["routes"] == [
-        {"name": "camera-1", "to": "", "frames": 5, "bytes": 5 * len(FRAME)},
-        {"name": "camera-2", "to": "", "frames": 0, "bytes": 0},
+        {
+            "name": name,
+            "to": "",
+            "frames": frames,
+            "bytes": frames * len(FRAME),
+            "rtp": None,
+            "pacing": None,
+        }
+        for name, frames in (("camera-1", 5), ("camera-2", 0))
     ]
     ingress, egress = document["ports"]
     assert (ingress["name"], ingress["device"], ingress["kind"]) == ("red-in", "memory:a", "memory")

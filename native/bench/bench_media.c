@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What media costs the loop, as JSON lines. First what observing adds to match and rewrite, over 10,000 routes: each
+ * set of observers is measured in turn with none, round by round, so that all saw the same machine. Then merges: two
+ * ports bring the paths of `flows` protected flows, one takes what is left; every loss and skew is that of bench_merge.
+ *
+ * usage: bench_media [LAPS [observe|merge]]      a lap is one ring of 4,095 frames on each port
+ */
+#include "check.h"
+#include "lane.h"
+#include "media.h"
+#include <string.h>
+
+enum {
+    DEFAULT_LAPS = 60,
+    OBSERVED_ROUTES = LANE_MAX_ROUTES,
+    ROUNDS = 3,
+    SETTLING_LAPS = 12, /* every route has had frames */
+    SET_RENAMED = FP_SET_DESTINATION_MAC | FP_SET_SOURCE_MAC | FP_SET_SOURCE | FP_SET_DESTINATION | FP_SET_UDP_SOURCE |
+                  FP_SET_UDP_PORT
+};
+
+static const char *const memories[] = {"cold", "warm"};
+
+struct observer_set {
+    const char *name;
+    uint16_t observe;
+};
+
+static const struct observer_set sets[] = {
+    {"off", 0},
+    {"rtp", FP_OBSERVE_RTP},
+    {"rtp+arrivals", FP_OBSERVE_RTP | FP_OBSERVE_ARRIVALS},
+    {"rtp+pacing", FP_OBSERVE_RTP | FP_OBSERVE_PACING},
+    {"all", FP_OBSERVE_ANY},
+};
+enum { SETS = sizeof sets / sizeof sets[0] };
+
+enum { FRAME_NS = 40 /* input of 25 million frames a second */ };
+
+static const struct fp_worker *measured;
+
+/* What it costs to ask, and what it would say at the rate: time goes on with the frames that have come. */
+static uint64_t read_clock(void) {
+    uint64_t frames = 0;
+    (void)fp_monotonic_ns();
+    for (uint32_t i = 0; i < measured->port_count; i++) {
+        frames += measured->ports[i].counters.received_frames;
+    }
+    return 1000000000 + frames * FRAME_NS;
+}
+
+static double measure_set(const struct observer_set *set, uint32_t bytes, enum lane_memory memory, uint32_t laps) {
+    static struct lane lane;
+    const struct lane_case wanted = {
+        .routes = OBSERVED_ROUTES, .outputs = 1, .set = SET_RENAMED, .frame_bytes = bytes, .observe = set->observe};
+    lane_open(&lane, &wanted, memory);
+    measured = lane.rig.worker;
+    lane.rig.worker->clock_ns = read_clock;
+    (void)lane_measure(&lane, SETTLING_LAPS);
+    double ns = lane_measure(&lane, laps);
+    lane_close(&lane);
+    return ns;
+}
+
+static void run_observers(uint32_t bytes, enum lane_memory memory, uint32_t laps) {
+    double best[SETS];
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        for (unsigned i = 0; i < SETS; i++) {
+            double ns = measure_set(&sets[i], bytes, memory, laps);
+            best[i] = round == 0 || ns < best[i] ? ns : best[i];
+        }
+    }
+    for (unsigned i = 0; i < SETS; i++) {
+        (void)printf("{\"case\": \"observe-%s\", \"routes\": %d, \"bytes\": %u, \"memory\": \"%s\", \"ns\": %.2f, "
+                     "\"over_off\": %.3f}\n",
+                     sets[i].name, OBSERVED_ROUTES, bytes, memories[memory], best[i], best[i] / best[0] - 1);
+    }
+    (void)fflush(stdout);
+}
+
+/* ---- merges */
+
+enum { PATHS = 2, OUT = 2, RTP_AT = 42 };
+#define CLASS_D_NS 150000ULL
+#define CLASS_A_NS 10000000ULL
+
+struct merge_bench {
+    struct rig rig;
+    uint32_t flows;
+    uint32_t bytes;
+    uint32_t per_cent; /* of frames lost, on each path */
+    uint64_t skew_ns;  /* of path B */
+    uint64_t window_ns;
+    enum lane_memory memory;
+    uint64_t sent[PATHS];
+    uint64_t seed;
+    uint64_t arena_bytes;
+};
+
+static bool is_lost(struct merge_bench *bench) {
+    bench->seed = bench->seed * 6364136223846793005ULL + 1442695040888963407ULL;
+    return (bench->seed >> 40) % 100 < bench->per_cent;
+}
+
+/* The next frame of a path over all flows in turn: `at` counts all that were sent. Both paths have the same frames. */
+static void frame_write(const struct merge_bench *bench, uint64_t at, uint8_t *frame) {
+    uint64_t index = at / bench->flows;
+    uint32_t flow = (uint32_t)(at % bench->flows);
+    uint64_t frame_ns = (uint64_t)PATHS * FRAME_NS * bench->flows;
+    uint32_t timestamp = (uint32_t)(index / 64 * (64 * frame_ns) * 9 / 100000); /* 90 kHz, 64 frames a picture */
+    uint32_t words[3] = {__builtin_bswap32(0x80600000U | ((uint32_t)(index + flow * 977U) & 0xffff)),
+                         __builtin_bswap32(timestamp), __builtin_bswap32(0xcafe0000U + flow)};
+    frame[32] = (uint8_t)(flow >> 8);
+    frame[33] = (uint8_t)flow;
+    memcpy(frame + RTP_AT, words, sizeof words);
+}
+
+static void path_fill(struct merge_bench *bench, unsigned path, const uint8_t *built) {
+    const struct fp_ring *ring = &bench->rig.ports[path]->rx[0];
+    uint32_t head = ring->shared->head;
+    uint64_t behind = path == FP_MERGE_A ? bench->skew_ns / (PATHS * FRAME_NS) : 0;
+    for (uint32_t i = 0; i + 1 < ring->slots; i++) {
+        struct netmap_slot *slot = &ring->shared->slot[(head + i) % ring->slots];
+        uint8_t *frame = fp_ring_buffer(ring, slot->buf_idx);
+        while (is_lost(bench)) {
+            bench->sent[path]++;
+        }
+        memcpy(frame, built, RTP_AT);
+        frame_write(bench, bench->sent[path]++ + behind, frame);
+        *slot = (struct netmap_slot){.buf_idx = slot->buf_idx, .len = (uint16_t)bench->bytes};
+        if (bench->memory == LANE_COLD) {
+            lane_evict(frame, bench->bytes);
+        }
+    }
+    ring->shared->tail = (head + ring->slots - 1) % ring->slots;
+}
+
+static void merge_fill(struct merge_bench *bench) {
+    uint8_t built[FRAME_ROOM];
+    struct frame_shape shape = {.udp_port = 6000, .payload_bytes = bench->bytes - RTP_AT};
+    (void)frame_build(&shape, built);
+    path_fill(bench, FP_MERGE_A, built);
+    path_fill(bench, FP_MERGE_B, built);
+    /* Losses advance a path beyond the other: keep them together. */
+    uint64_t most = bench->sent[0] > bench->sent[1] ? bench->sent[0] : bench->sent[1];
+    bench->sent[0] = most;
+    bench->sent[1] = most;
+}
+
+static void flow_add(struct merge_bench *bench, uint16_t flow) {
+    struct fp_merge_config config = {.id = flow + 1U, .window_ns = bench->window_ns};
+    uint64_t rate = 1000000000ULL / ((uint64_t)PATHS * FRAME_NS * bench->flows) + 1;
+    config.slots = (uint32_t)fp_merge_plan_slots(bench->window_ns, rate);
+    bench->arena_bytes += fp_merge_plan_bytes(&config);
+    CHECK_EQ(fp_table_add_merge(bench->rig.table, flow, &config), 0);
+    for (uint16_t path = 0; path < PATHS; path++) {
+        struct frame_shape shape = {.group = flow, .udp_port = 6000};
+        struct fp_route route = rig_route_of(&shape, path, 1U << OUT, (uint16_t)(PATHS * flow + path));
+        route.media.merge = (uint16_t)(flow + 1U);
+        route.media.path = path;
+        CHECK_EQ(fp_table_add(bench->rig.table, &route), 0);
+    }
+}
+
+static void merge_open(struct merge_bench *bench) {
+    rig_open(&bench->rig, PATHS + 1, LANE_SLOTS, 0, FP_WAIT_BUSY);
+    measured = bench->rig.worker;
+    bench->rig.worker->clock_ns = read_clock;
+    for (uint32_t i = 0; i < bench->rig.port_count; i++) {
+        lane_make_null(bench->rig.ports[i], 2 * i + 1);
+    }
+    for (uint32_t flow = 0; flow < bench->flows; flow++) {
+        flow_add(bench, (uint16_t)flow);
+    }
+    rig_publish(&bench->rig);
+}
+
+static void run_merge(struct merge_bench *bench, uint32_t laps) {
+    double best = 1e9;
+    merge_open(bench);
+    /* Path B begins behind: first with frames nobody on path A has had. */
+    uint32_t settling = SETTLING_LAPS + (uint32_t)(bench->skew_ns / (PATHS * FRAME_NS) / (LANE_SLOTS - 1));
+    for (uint32_t lap = 0; lap < laps + settling; lap++) {
+        merge_fill(bench);
+        double start = lane_now_ns();
+        while (fp_worker_turn(bench->rig.worker) > 0) {
+        }
+        double ns = (lane_now_ns() - start) / (PATHS * (LANE_SLOTS - 1));
+        best = lap >= settling && ns < best ? ns : best;
+    }
+    struct fp_port_counters a = rig_counters(&bench->rig, FP_MERGE_A);
+    struct fp_port_counters b = rig_counters(&bench->rig, FP_MERGE_B);
+    rig_check_balance(&bench->rig);
+    (void)printf("{\"case\": \"merge-%u\", \"bytes\": %u, \"memory\": \"%s\", \"loss_per_cent\": %u, \"skew_ns\": "
+                 "%" PRIu64 ", \"window_ns\": %" PRIu64 ", \"ns\": %.2f, \"mpps\": %.1f, \"forwarded\": %" PRIu64
+                 ", \"merged\": %" PRIu64 ", \"late\": %" PRIu64 ", \"arena_bytes\": %" PRIu64 "}\n",
+                 bench->flows, bench->bytes, memories[bench->memory], bench->per_cent, bench->skew_ns, bench->window_ns,
+                 best, 1000 / best, a.forwarded_frames + b.forwarded_frames, a.merged_frames + b.merged_frames,
+                 a.dropped_frames[FP_DROP_MERGE_LATE] + b.dropped_frames[FP_DROP_MERGE_LATE], bench->arena_bytes);
+    (void)fflush(stdout);
+    rig_close(&bench->rig);
+}
+
+static void run_merges(uint32_t bytes, uint32_t laps) {
+    static const uint32_t flows[] = {1, 100, 1000};
+    for (size_t i = 0; i < sizeof flows / sizeof flows[0]; i++) {
+        for (unsigned way = 0; way < 8; way++) {
+            static struct merge_bench bench;
+            /* One flow of 12.5 million frames a second fills no class but D. */
+            uint64_t window_ns = flows[i] == 1 ? CLASS_D_NS : CLASS_A_NS;
+            bench = (struct merge_bench){.flows = flows[i], .bytes = bytes, .window_ns = window_ns, .seed = 1};
+            bench.memory = (way & 4) != 0 ? LANE_WARM : LANE_COLD;
+            bench.per_cent = way & 1;
+            bench.skew_ns = (way & 2) != 0 ? window_ns - window_ns / 10 : 0 /* bursts come less exactly than frames */;
+            run_merge(&bench, laps);
+        }
+    }
+}
+
+int main(int argc, char **argv) {
+    static const uint32_t sizes[] = {72, 198, 1258, 1404};
+    uint32_t laps = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : DEFAULT_LAPS;
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0] && laps > 0; i++) {
+        if (argc <= 2 || strcmp(argv[2], "observe") == 0) {
+            run_observers(sizes[i], LANE_COLD, laps);
+            run_observers(sizes[i], LANE_WARM, laps);
+        }
+        if (argc <= 2 || strcmp(argv[2], "merge") == 0) {
+            run_merges(sizes[i], laps);
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The merge in the true loop, for tests/models: input and output are those of replay_merge, of flows that hold nothing.
+ * Each frame comes in by the port of its path, by itself; what became of it is read from the ports' accounts.
+ */
+#include "check.h"
+#include "media.h"
+#include "media_rig.h"
+#include "merge_lines.h"
+
+enum { FLOW = 7, NUMBER = 5 };
+
+static const struct fp_merge *merge_of(const struct rig *rig) {
+    return fp_arena_merge(rig->state->segment, rig->worker->table->merge_at[NUMBER]);
+}
+
+static void open_loop(struct rig *rig, const struct fp_merge_config *config) {
+    media_open(rig, 64);
+    CHECK_EQ(fp_table_add_merge(rig->table, NUMBER, config), 0);
+    for (uint16_t path = 0; path < FP_MERGE_PATHS; path++) {
+        struct fp_route route = media_merge_route(FLOW, path, NUMBER);
+        media_add(rig, &route);
+    }
+    rig_publish(rig);
+}
+
+/* What the accounts say of the one frame that came since `before`. */
+static const char *verdict_of(const struct rig *rig, uint32_t path, const struct fp_port_counters *before,
+                              uint64_t duplicates_before) {
+    struct fp_port_counters now = rig_counters(rig, path);
+    CHECK_EQ(now.received_frames, before->received_frames + 1);
+    if (now.forwarded_frames != before->forwarded_frames) {
+        return "forward";
+    }
+    if (now.merged_frames != before->merged_frames) {
+        return merge_of(rig)->rare[path].duplicate_frames != duplicates_before ? "duplicate" : "merged";
+    }
+    CHECK_EQ(now.dropped_frames[FP_DROP_MERGE_LATE], before->dropped_frames[FP_DROP_MERGE_LATE] + 1);
+    return "late";
+}
+
+static void take_frame(struct rig *rig) {
+    struct media_frame frame = {.flow = FLOW};
+    struct media_frame out;
+    uint16_t path;
+    uint32_t handle;
+    CHECK_EQ(scanf("%hu %hu %u %u %u", &path, &frame.sequence, &frame.timestamp, &frame.ssrc, &handle), 5);
+    struct fp_port_counters before = rig_counters(rig, path);
+    uint64_t duplicates = merge_of(rig)->rare[path & 1U].duplicate_frames;
+    media_inject(rig, path, &frame);
+    media_turn(rig);
+    if (media_collect(rig, &out)) {
+        CHECK(out.sequence == frame.sequence && out.timestamp == frame.timestamp && out.ssrc == frame.ssrc);
+        (void)printf("out %u\n", handle);
+    }
+    (void)printf("%s\n", verdict_of(rig, path, &before, duplicates));
+}
+
+int main(void) {
+    struct fp_merge_config config = {.id = 1};
+    struct rig rig;
+    CHECK_EQ(scanf("%" SCNu64 " %" SCNu64 " %u %u", &config.window_ns, &config.silence_ns, &config.slots,
+                   &config.hold_frames),
+             4);
+    open_loop(&rig, &config);
+    char what;
+    uint64_t now_ns;
+    while (scanf(" %c %" SCNu64, &what, &now_ns) == 2) {
+        media_set_clock(now_ns);
+        if (what == 'f') {
+            take_frame(&rig);
+        } else if (what == 'r') {
+            struct fp_merge_counters counters = media_merge(&rig, NUMBER);
+            merge_print(&counters);
+        }
+    }
+    rig_close(&rig);
+    return 0;
+}
