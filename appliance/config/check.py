@@ -7,6 +7,7 @@ Pure: from a model to the list of its problems; nothing of the host is looked at
 from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
 
+from appliance.config.host_stack import find_host_stack_problems
 from appliance.config.schema import (
     MAX_PORTS_PER_WORKER,
     MAX_ROUTES_PER_WORKER,
@@ -33,6 +34,7 @@ def find_problems(config: Config, find_line: FindLine) -> list[Problem]:
         _check_outputs(config),
         _check_contradictions(config, find_line),
         _check_sizes(config),
+        find_host_stack_problems(config, MAX_PORTS_PER_WORKER),
     )
     return [problem for check in checks for problem in check]
 

@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from appliance.config.device import Device, DeviceKind, DeviceShape, parse_device
+from appliance.config.host_stack import HostStack
 
 # Limits of native/include/fastpath.h (FP_MAX_OUTPUTS, FP_MAX_PORTS, FP_MAX_ROUTES);
 # tests/contract/test_config_contract.py compares them, because config may not import the fast path.
@@ -162,6 +163,9 @@ class Port(_Section):
     xdp: XdpOptions | None = Field(default=None, description="xdp only: how it attaches")
     ring_slots: RingSlots | None = Field(
         default=None, description="xdp and memory only: slots of each ring, a power of two; absent: 4096"
+    )
+    host_stack: HostStack | None = Field(
+        default=None, description="classes of frames the host's network stack gets; absent: none"
     )
 
 

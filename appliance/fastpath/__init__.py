@@ -7,7 +7,7 @@ In the order a frame meets them: `ports` (Region, Port, MemoryPort), `frames` (F
 """
 
 from appliance.fastpath.errors import ClosedError, NativeError
-from appliance.fastpath.frames import FrameKey, parse_frame
+from appliance.fastpath.frames import FrameKey, parse_frame, read_host_class
 from appliance.fastpath.matches import Match
 from appliance.fastpath.names import DROP_REASONS, DropReason
 from appliance.fastpath.ports import MemoryPort, Port, PortInfo, Region, plan_buffers
@@ -39,4 +39,5 @@ __all__ = [
     "WorkerSnapshot",
     "parse_frame",
     "plan_buffers",
+    "read_host_class",
 ]

@@ -67,11 +67,11 @@ static enum label way_of(const struct assembler *to, uint32_t class) {
 #define EXIT \
     (struct bpf_insn) { BPF_JMP | BPF_EXIT, 0, 0, 0, 0 }
 
-/* A 64-bit load: two instructions. `kind` says what the descriptor stands for. */
-static void load_map(struct assembler *to, uint8_t reg, uint8_t kind, int descriptor) {
-    emit(to, (struct bpf_insn){BPF_LD | BPF_DW | BPF_IMM, reg, kind, 0, descriptor});
-    emit(to, (struct bpf_insn){0});
-}
+/* A 64-bit load into r1, of what a descriptor stands for: two instructions. */
+#define MAP(kind, descriptor) \
+    (struct bpf_insn) { BPF_LD | BPF_DW | BPF_IMM, R1, (kind), 0, (descriptor) }
+#define UPPER_HALF \
+    (struct bpf_insn) { 0 }
 
 /* The next `bytes` bytes lie inside the frame, or it is none of the host's. */
 static void need(struct assembler *to, int bytes) {
@@ -86,7 +86,6 @@ static int network_16(uint16_t value) { return htons(value); }
 static void write_ethernet(struct assembler *to) {
     static const uint16_t tag_types[] = {FP_ETHERTYPE_CTAG, FP_TYPE_STAG, FP_TYPE_OLD_STAG};
     static const enum label tags[FP_HOST_MAX_TAGS] = {TAG_1, TAG_2};
-    emit(to, MOVE(CONTEXT, R1));
     emit(to, LOAD(BPF_W, FRAME, CONTEXT, offsetof(struct xdp_md, data)));
     emit(to, LOAD(BPF_W, END, CONTEXT, offsetof(struct xdp_md, data_end)));
     emit(to, MOVE(AT, FRAME));
@@ -200,7 +199,8 @@ static void write_own(struct assembler *to, const uint8_t mac[6]) {
 
 static void write_host(struct assembler *to, int passed) {
     place(to, HOST);
-    load_map(to, R1, BPF_PSEUDO_MAP_VALUE, passed);
+    emit(to, MAP(BPF_PSEUDO_MAP_VALUE, passed));
+    emit(to, UPPER_HALF);
     emit(to, SET(R0, 1));
     emit(to, (struct bpf_insn){BPF_STX | BPF_ATOMIC | BPF_DW, R1, R0, 0, BPF_ADD});
     emit(to, SET(R0, XDP_PASS));
@@ -208,10 +208,11 @@ static void write_host(struct assembler *to, int passed) {
 }
 
 /* return bpf_redirect_map(sockets, context->rx_queue_index, XDP_PASS): queues without a socket are the host's */
-static void write_media(struct assembler *to, uint8_t context, int sockets) {
+static void write_media(struct assembler *to, int sockets) {
     place(to, MEDIA);
-    emit(to, LOAD(BPF_W, R2, context, offsetof(struct xdp_md, rx_queue_index)));
-    load_map(to, R1, BPF_PSEUDO_MAP_FD, sockets);
+    emit(to, LOAD(BPF_W, R2, CONTEXT, offsetof(struct xdp_md, rx_queue_index)));
+    emit(to, MAP(BPF_PSEUDO_MAP_FD, sockets));
+    emit(to, UPPER_HALF);
     emit(to, SET(R3, XDP_PASS));
     emit(to, CALL(BPF_FUNC_redirect_map));
     emit(to, EXIT);
@@ -219,8 +220,9 @@ static void write_media(struct assembler *to, uint8_t context, int sockets) {
 
 uint32_t fp_xdp_filter_assemble(const struct fp_xdp_filter *filter, struct bpf_insn code[FP_XDP_FILTER_ROOM]) {
     struct assembler to = {.code = code, .classes = filter->classes};
+    emit(&to, MOVE(CONTEXT, R1));
     if (filter->classes == 0) {
-        write_media(&to, R1, filter->sockets);
+        write_media(&to, filter->sockets);
         return to.count;
     }
     write_ethernet(&to);
@@ -231,7 +233,7 @@ uint32_t fp_xdp_filter_assemble(const struct fp_xdp_filter *filter, struct bpf_i
         write_own(&to, filter->mac);
     }
     write_host(&to, filter->passed);
-    write_media(&to, CONTEXT, filter->sockets);
+    write_media(&to, filter->sockets);
     for (uint32_t i = 0; i < to.count; i++) {
         if (to.targets[i] != HERE) {
             code[i].off = (int16_t)(to.places[to.targets[i]] - i - 1);
