@@ -8,8 +8,7 @@ import socket
 import sys
 import time
 
-from scapy.contrib.igmp import IGMP
-from scapy.contrib.igmpv3 import IGMPv3, IGMPv3mr
+from scapy.layers.igmp import IGMP_MQ, IGMPv2_MR, IGMPv3_MR
 from scapy.layers.inet import IP, IPOption_Router_Alert
 from scapy.layers.l2 import Ether
 
@@ -20,17 +19,15 @@ def build_query(mac: bytes) -> bytes:
     """RFC 2236, 2: to all systems, answers within 0.1 s."""
     source = ":".join(f"{octet:02x}" for octet in mac)
     ip = IP(src="10.77.0.1", dst="224.0.0.1", ttl=1, options=[IPOption_Router_Alert()])
-    return bytes(Ether(dst="01:00:5e:00:00:01", src=source) / ip / IGMP(type=0x11, mrcode=1, gaddr="0.0.0.0"))
+    return bytes(Ether(dst="01:00:5e:00:00:01", src=source) / ip / IGMP_MQ(mrcode=1))
 
 
 def is_report(frame: bytes, group: str) -> bool:
     """An IGMPv2 report of the group, or an IGMPv3 one with a record of it."""
     packet = Ether(frame)
-    if IGMPv3mr in packet:
-        return any(record.maddr == group for record in packet[IGMPv3mr].records)
-    return (
-        IGMP in packet and IGMPv3 not in packet and packet[IGMP].type == 0x16 and packet[IGMP].gaddr == group
-    )
+    if IGMPv3_MR in packet:
+        return any(record.maddr == group for record in packet[IGMPv3_MR].records)
+    return IGMPv2_MR in packet and packet[IGMPv2_MR].gaddr == group
 
 
 def main() -> int:
