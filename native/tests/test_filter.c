@@ -74,6 +74,7 @@ static void agrees_on_damaged(const struct fp_xdp_program *program, uint32_t cla
     while (host_sample_build(count, 0, &sample)) {
         count++;
     }
+    CHECK(count > 0);
     for (unsigned i = 0; i < DAMAGED; i++) {
         CHECK(host_sample_build(random_below(count), random_below(3), &sample));
         for (uint32_t changes = random_below(4); changes > 0; changes--) {

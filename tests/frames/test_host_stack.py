@@ -12,7 +12,7 @@ from scapy.layers.dhcp import BOOTP, DHCP
 from scapy.layers.dhcp6 import DHCP6_Reply
 from scapy.layers.dns import DNS
 from scapy.layers.igmp import IGMP_MQ, IGMPv3_MR, IGMPv3_MR_Group
-from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_Router_Alert, fragment
+from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_Router_Alert
 from scapy.layers.inet6 import (
     ICMPv6EchoRequest,
     ICMPv6MLQuery,
@@ -91,7 +91,7 @@ UNTAGGED: dict[str, tuple[Packet, str | None]] = {
         "unicast",
     ),
     "dhcpv6 reply": (Ether(dst=MAC) / IP6 / UDP(sport=547, dport=546) / DHCP6_Reply(), "unicast"),
-    "fragment": (fragment(Ether(dst=MAC) / IP4 / UDP(sport=53) / Raw(bytes(2000)))[1], "unicast"),
+    "fragment": (Ether(dst=MAC) / IP(dst="10.77.0.2", proto=17, frag=185) / Raw(bytes(600)), "unicast"),
     "ssh of somebody else": (Ether(dst=PEER) / IP4 / TCP(dport=22), None),
     "media": (
         Ether(dst="01:00:5e:01:02:01") / IP(dst="239.1.2.1") / UDP(sport=10000, dport=20000) / RTP(),
