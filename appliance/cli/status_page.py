@@ -122,6 +122,8 @@ def _build_drops(document: StatusDocument) -> Iterator[Block]:
         reasons = [
             f"dropped {reason} {_group(frames)}" for reason, frames in port.dropped_frames.items() if frames
         ]
+        if to_host := port.to_host_frames + port.passed_to_host_frames:
+            reasons.append(f"to the host {_group(to_host)}")
         if port.missed_frames:
             reasons.append(f"missed before the RX ring {_group(port.missed_frames)}")
         if port.tx_full_frames:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from appliance.config.check_routes import check_outputs, check_port, check_routes
 from appliance.config.entries import Entry, PortNames, Tables, compute_shape, index_ports, resolve_tables
 from appliance.config.messages import render_unknown_name
+from appliance.config.host_stack import find_host_stack_problems
 from appliance.config.schema import (
     MAX_OUTPUTS,
     MAX_PORTS_PER_WORKER,
@@ -43,6 +44,7 @@ def find_problems(config: Config, find_line: FindLine) -> list[Problem]:
         _check_cross_connects(config, names, find_line),
         check_routes(config, names),
         _check_defaults(config, names),
+        find_host_stack_problems(config, MAX_PORTS_PER_WORKER),
     )
     problems = [problem for check in checks for problem in check]
     if problems:

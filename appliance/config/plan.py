@@ -120,6 +120,8 @@ def _render(value: object) -> str:
         return "default"
     if isinstance(value, BaseModel):
         return "/".join(str(part) for part in value.model_dump().values())
+    if isinstance(value, tuple):
+        return "/".join(value) or "none"
     return str(value)
 
 

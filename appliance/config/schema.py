@@ -20,6 +20,7 @@ from appliance.config.fields import (
     RingSlots,
     WaitMode,
 )
+from appliance.config.host_stack import HostStack
 from appliance.config.match import Match
 from appliance.config.outputs import MAX_OUTPUTS, Output, Outputs, VlanChange
 from appliance.config.routes import CrossConnect, Route
@@ -87,6 +88,9 @@ class Port(Section):
         default=None,
         description="what becomes of frames that no route takes: `drop`, the name of a route, "
         "or a list of outputs; absent: drop",
+    )
+    host_stack: HostStack | None = Field(
+        default=None, description="classes of frames the host's network stack gets; absent: none"
     )
 
 

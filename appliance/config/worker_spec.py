@@ -12,6 +12,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from appliance.config.host_stack import HostClass
 from appliance.config.schema import (
     Config,
     DeviceField,
@@ -37,6 +38,7 @@ class PortSpec(_Section):
     emulated: Literal["refuse", "allow"] = "refuse"
     xdp: XdpOptions | None = None
     ring_slots: RingSlots | None = None
+    host_stack: tuple[HostClass, ...] = ()
 
 
 class WorkerSpec(_Section):
@@ -108,6 +110,7 @@ def _build_port_spec(port: Port) -> PortSpec:
         emulated=port.emulated or "refuse",
         xdp=xdp,
         ring_slots=port.ring_slots,
+        host_stack=tuple(sorted(port.host_stack or ())),
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from appliance.config.device import DeviceKind, DeviceShape
+from appliance.config.host_stack import needs_host_port
 from appliance.config.worker_spec import PortSpec, WorkerFiles, WorkerSpec
 from appliance.daemon.files import write_atomically
 from appliance.errors import HostError
@@ -41,12 +42,22 @@ def list_interfaces(spec: WorkerSpec) -> list[str]:
     ]
 
 
+def _list_host_rings(spec: WorkerSpec) -> set[str | None]:
+    """The interfaces whose host stack sends by way of netmap."""
+    return {
+        port.device.interface
+        for port in spec.ports
+        if port.device.shape is DeviceShape.HOST or needs_host_port(port.device, port.host_stack)
+    }
+
+
 def apply_settings(files: WorkerFiles, spec: WorkerSpec) -> list[str]:
     """Set a worker's interfaces as its ports need them. Returns a sentence for each that stays and harms.
 
     What undoes it is on disk before anything is changed, so a crash in between loses nothing.
     """
-    facts = [read_knobs(name) for name in list_interfaces(spec)]
+    hosts = _list_host_rings(spec)
+    facts = [read_knobs(name, name in hosts) for name in list_interfaces(spec)]
     stuck = find_stuck(facts)
     changes = plan_knobs(facts)
     if not changes:

@@ -8,7 +8,7 @@ RouteTable), `worker` (LoopWorker), `state` (StateSegment and its snapshots), `o
 """
 
 from appliance.fastpath.errors import ClosedError, NativeError
-from appliance.fastpath.frames import FrameKey, parse_frame
+from appliance.fastpath.frames import FrameKey, parse_frame, read_host_class
 from appliance.fastpath.matches import Match
 from appliance.fastpath.media import MergeConfig, PacingFormat, RouteMedia, find_window_ns, plan_slots
 from appliance.fastpath.names import DROP_REASONS, DropReason
@@ -58,4 +58,5 @@ __all__ = [
     "parse_frame",
     "plan_buffers",
     "plan_slots",
+    "read_host_class",
 ]

@@ -45,6 +45,18 @@ def parse_frame(frame: bytes, port: int = 0) -> FrameKey | names.DropReason:
     return read_key(key)
 
 
+def read_host_class(frame: bytes, mac: bytes) -> str | None:
+    """The class ("arp", "ptp", …) of a frame for an interface of address `mac`; None: it is none of the host's.
+
+    NativeError where `mac` is not 6 octets.
+    """
+    if len(mac) != 6:
+        raise NativeError(names.E_INVALID, f"MAC address of {len(mac)} octets")
+    view = ffi.from_buffer("const uint8_t[]", frame)
+    bit = lib.fp_host_class(view, len(frame), ffi.from_buffer("const uint8_t[]", mac))
+    return next((name for name, value in names.HOST_CLASSES.items() if value == bit), None)
+
+
 def write_key(key: FrameKey, target: Any) -> None:
     """Fill a zeroed `struct fp_key`. NativeError where a field is outside its range."""
     for field, largest in _LIMITS.items():

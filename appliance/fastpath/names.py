@@ -4,6 +4,7 @@
 `native/include/fastpath.h` declares them; nothing here repeats a label, a code or a number of it.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from appliance.fastpath._native import ffi, lib
@@ -78,6 +79,20 @@ PORT_STATES: dict[int, str] = _enum_labels("enum fp_port_state", "FP_PORT_IS_")
 WAITS: dict[int, str] = _enum_labels("enum fp_wait", "FP_WAIT_")
 # Code -> its name in C: {-1: "FP_E_INVALID", ...}. 0 is success and left out.
 ERRORS: dict[int, str] = {code: name for code, name in ffi.typeof("enum fp_error").elements.items() if code}
+
+
+# Class of frames -> its bit: {"arp": 1, "nd": 2, ...}.
+HOST_CLASSES: dict[str, int] = {label: bit for bit, label in _enum_labels("enum fp_host", "FP_HOST_").items()}
+
+
+def parse_host_classes(classes: Iterable[str]) -> int:
+    """The bits of classes such as "arp" and "ptp". ValueError names what is allowed."""
+    bits = 0
+    for name in classes:
+        if name not in HOST_CLASSES:
+            raise ValueError(f"host class {name!r} is not known; write one of {', '.join(HOST_CLASSES)}")
+        bits |= HOST_CLASSES[name]
+    return bits
 
 
 def parse_wait(name: str) -> int:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ports and the memory region that xdp: and memory: ports of one worker share."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -52,7 +53,7 @@ def plan_buffers(spec: str, ring_slots: int = 0) -> int:
     return check_result(lib.fp_port_plan_buffers(_build_config(spec, ring_slots)), f"port {spec}")
 
 
-def _build_config(spec: str, ring_slots: int, flags: int = 0) -> Any:
+def _build_config(spec: str, ring_slots: int, flags: int = 0, host_classes: int = 0) -> Any:
     if not 0 <= ring_slots < 2**32:
         raise NativeError(names.E_INVALID, f"port {spec}: {ring_slots} ring slots")
     config = ffi.new("struct fp_port_config *")
@@ -60,6 +61,7 @@ def _build_config(spec: str, ring_slots: int, flags: int = 0) -> Any:
     ffi.memmove(config.spec, encoded, len(encoded))
     config.ring_slots = ring_slots
     config.flags = flags
+    config.host_classes = host_classes
     return config
 
 
@@ -95,11 +97,13 @@ class Port(Handle):
         xdp_zerocopy: bool = False,
         xdp_generic: bool = False,
         ring_slots: int = 0,
+        host_classes: Iterable[str] = (),
     ) -> Self:
         """Open a port as named ("netmap:ens4", "xdp:ens4-2", "memory:a").
 
         `region` is needed by xdp: and memory: ports. Each flag names a weaker or stronger mode that is
         taken or refused, never replaced. `ring_slots` is a power of two, 0 for the default (4096).
+        `host_classes` ("arp", "ptp", …; xdp: only) are left to the host stack by the XDP program.
         NativeError says why the port cannot be opened; then the interface is as it was before.
         """
         flags = (
@@ -107,7 +111,7 @@ class Port(Handle):
             | (lib.FP_OPEN_XDP_ZEROCOPY if xdp_zerocopy else 0)
             | (lib.FP_OPEN_XDP_GENERIC if xdp_generic else 0)
         )
-        config = _build_config(spec, ring_slots, flags)
+        config = _build_config(spec, ring_slots, flags, names.parse_host_classes(host_classes))
         out = ffi.new("struct fp_port **")
         if region is None:
             check_result(lib.fp_port_open(config, ffi.NULL, out), f"port {spec}")

@@ -52,6 +52,7 @@ class PortCounters:
     to_host_frames: int
     dropped_frames: dict[str, int]
     missed_frames: int  # lost before the RX ring, not in received
+    passed_to_host_frames: int  # left to the host stack by the XDP program, not in received
     offered_frames: int
     transmitted_frames: int
     transmitted_bytes: int

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The forwarding loop. One thread per worker; the C code runs without the interpreter's lock."""
 
+from collections.abc import Iterable
+
 from appliance.fastpath import names
 from appliance.fastpath._native import ffi, lib
 from appliance.fastpath.errors import ClosedError, check_result, encode_name
@@ -29,6 +31,18 @@ class LoopWorker(Handle):
             self._depend_on(port)
             self._port_count += 1
             return self._port_count - 1
+
+    def pair_host(self, port: int, host: int, classes: Iterable[str], mac: bytes | None = None) -> None:
+        """Make port `host` the host stack's side of port `port`, both indices, before the first turn.
+
+        Frames of `port` no route takes go there where their class ("arp", "ptp", …) is one of `classes`;
+        all that comes from there leaves by `port`. `mac` is the interface's, None: it is asked for.
+        """
+        bits = names.parse_host_classes(classes)
+        address = ffi.NULL if mac is None else ffi.new("uint8_t[6]", mac)
+        with self.use() as worker:
+            result = lib.fp_worker_pair_host(worker, port, host, bits, address)
+            check_result(result, f"{self._what}: host port {host} of port {port}")
 
     def turn(self) -> int:
         """Table switch, a burst from every RX ring, one sync per port. Returns the frames received."""

@@ -40,6 +40,13 @@ UNWANTED_FEATURES: tuple[str, ...] = (
     "tx-vlan-hw-insert",
 )
 
+# What a NIC would still have to do to the host stack's own frames; netmap's host rings drop frames that wait for it.
+HOST_RING_FEATURES: tuple[str, ...] = (
+    "tx-checksum-ipv4",
+    "tx-checksum-ip-generic",
+    "tx-checksum-ipv6",
+)
+
 _IFF_UP = 0x1  # <linux/if.h>
 _IFF_PROMISC = 0x100
 _FLAGS: Mapping[str, int] = {"up": _IFF_UP, "promiscuous": _IFF_PROMISC}
@@ -69,14 +76,18 @@ class KnobChange(BaseModel):
         return f"interface {self.interface}: {self.name} {'on' if self.wanted else 'off'}"
 
 
-def read_knobs(interface: str) -> KnobFacts:
-    """The settings of an interface. Raises HostError where it does not exist."""
+def read_knobs(interface: str, host_rings: bool = False) -> KnobFacts:
+    """The settings of an interface, `host_rings`: whose host stack sends by way of netmap.
+
+    Raises HostError where it does not exist.
+    """
+    wanted = UNWANTED_FEATURES + (HOST_RING_FEATURES if host_rings else ())
     try:
         with IPRoute() as route:
             flags = _read_flags(route, interface)
         ethtool = IoctlEthtool(interface)
         try:
-            features, fixed = _read_features(ethtool)
+            features, fixed = _read_features(ethtool, wanted)
         finally:
             ethtool.close()
     except (OSError, NetlinkError, EthtoolError) as error:
@@ -101,9 +112,9 @@ def _find_index(route: IPRoute, interface: str) -> int:
     return int(indices[0])
 
 
-def _read_features(ethtool: IoctlEthtool) -> tuple[dict[str, bool], tuple[str, ...]]:
+def _read_features(ethtool: IoctlEthtool, wanted: tuple[str, ...]) -> tuple[dict[str, bool], tuple[str, ...]]:
     features = ethtool.get_features()
-    known = [name for name in UNWANTED_FEATURES if name in features]
+    known = [name for name in wanted if name in features]
     free = {name for name in known if features.is_available(name) and not features.is_never_changed(name)}
     fixed = tuple(name for name in known if name not in free and features.is_active(name))
     return {name: features.is_active(name) for name in known if name in free}, fixed

@@ -65,6 +65,8 @@ def _render_port(port: PortRecord) -> str:
         f"  port {port.name} ({port.device}, {port.adapter}): received {port.received_frames}, "
         f"transmitted {port.transmitted_frames} of {port.offered_frames} offered"
     )
+    if port.passed_to_host_frames:
+        line += f", left to the host {port.passed_to_host_frames}"
     if port.missed_frames:
         line += f", missed before the RX ring {port.missed_frames}"
     if port.tx_full_frames:

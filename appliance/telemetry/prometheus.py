@@ -17,6 +17,7 @@ PORT_COUNTERS: dict[str, str] = {
     "merged_frames": "Received frames consumed by an ST 2022-7 merge.",
     "to_host_frames": "Received frames given to the host stack.",
     "missed_frames": "Frames lost before the RX ring, which was full; not in received.",
+    "passed_to_host_frames": "Frames left to the host stack by the XDP program; not in received.",
     "offered_frames": "Copies routes wanted to send here.",
     "transmitted_frames": "Copies put into a TX ring.",
     "transmitted_bytes": "Bytes of these copies.",

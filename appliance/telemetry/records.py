@@ -71,6 +71,7 @@ class PortRecord(_Record):
     to_host_frames: int
     dropped_frames: dict[str, int]
     missed_frames: int
+    passed_to_host_frames: int = 0
     offered_frames: int
     transmitted_frames: int
     transmitted_bytes: int

@@ -5,6 +5,8 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
+from appliance.config.device import parse_device
+from appliance.config.host_stack import name_host_port, needs_host_port
 from appliance.config.schema import DeviceKind
 from appliance.config.worker_spec import PortSpec, WorkerFiles, WorkerSpec
 from appliance.errors import WorkerError
@@ -35,11 +37,20 @@ class OpenedWorker:
     def _open(self, stack: ExitStack) -> None:
         region = self._open_region(stack)
         ports = [stack.enter_context(self._open_port(port, region)) for port in self._spec.ports]
+        # Behind all others: theirs are the indices of the spec.
+        hosts = {
+            index: stack.enter_context(self._open_port(_build_host_port(port), None))
+            for index, port in enumerate(self._spec.ports)
+            if needs_host_port(port.device, port.host_stack)
+        }
         try:
             self.state = stack.enter_context(StateSegment.create(self._files.state))
             self.worker = stack.enter_context(LoopWorker(self.state, self._spec.wait))
             for port, opened in zip(self._spec.ports, ports, strict=True):
                 self.worker.add_port(opened, port.name)
+            for index, host in hosts.items():
+                own = self.worker.add_port(host, name_host_port(self._spec.ports[index].name))
+                self.worker.pair_host(index, own, self._spec.ports[index].host_stack)
         except NativeError as error:
             raise WorkerError(self._spec.name, f"worker {self._spec.name}: {error}") from error
 
@@ -68,6 +79,7 @@ class OpenedWorker:
                 xdp_zerocopy=port.xdp is not None and port.xdp.copy_mode == "zerocopy",
                 xdp_generic=port.xdp is not None and port.xdp.mode == "generic",
                 ring_slots=port.ring_slots or 0,
+                host_classes=port.host_stack if port.device.kind is DeviceKind.XDP else (),
             )
         except NativeError as error:
             raise WorkerError(self._spec.name, render_refusal(port, error)) from error
@@ -76,3 +88,10 @@ class OpenedWorker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
+
+
+def _build_host_port(port: PortSpec) -> PortSpec:
+    device = parse_device(name_host_port(port.device.text))
+    return PortSpec.model_construct(
+        name=name_host_port(port.name), device=device, emulated=port.emulated, host_stack=()
+    )

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Any bytes as a frame: nothing behind its end is read, and the inline reader says what the general one says. */
+/* Any bytes as a frame: nothing behind its end is read, the inline reader says what the general one says,
+ * and media is not the host's. */
 #include "check.h"
 #include "frame.h"
 
@@ -25,6 +26,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     CHECK_EQ(fp_frame_read_inline(frame, (uint32_t)size, 3, false, words, &inline_layout), refusal);
     CHECK(memcmp(words, wanted, FP_KEY_NARROW * sizeof words[0]) == 0);
     CHECK(layout.level != FP_LEVEL_UDP || layout.l4 + 8U + (layout.rtp ? 12U : 0U) <= size);
+    static const uint8_t mac[6] = {0x02, 0x00, 0x5e, 0x11, 0x22, 0xf3};
+    uint32_t class = fp_host_class(frame, (uint32_t)size, mac);
+    CHECK((class & ~(uint32_t)FP_HOST_ANY) == 0 && (class & (class - 1)) == 0);
+    /* What a route for UDP on user ports can match is media. */
+    bool user_ports = general.udp_source >= 1024 && general.udp_port >= 1024;
+    CHECK(layout.level != FP_LEVEL_UDP || refusal != 0 || !user_ports || class == 0);
     free(frame);
     return 0;
 }

@@ -383,6 +383,24 @@ int fp_table_lookup(const struct fp_table *table, const struct fp_key *key, uint
 
 /* ------------------------------------------------------------ ports */
 
+/* What the host stack can be given of a port's frames, while media bypasses it: bits of a set. A frame has one class or
+ * none, by what it is, in up to two tags; ARP sent to this host is FP_HOST_ARP, not FP_HOST_UNICAST. */
+enum fp_host {
+    FP_HOST_ARP = 0x1,     /* ethertype 0x0806 (RFC 826) */
+    FP_HOST_ND = 0x2,      /* ICMPv6 133..137: neighbours, routers, redirects (RFC 4861) */
+    FP_HOST_IGMP = 0x4,    /* IP protocol 2 (RFC 3376) */
+    FP_HOST_MLD = 0x8,     /* ICMPv6 130..132 and 143 (RFC 2710, RFC 3810) */
+    FP_HOST_PTP = 0x10,    /* UDP to 319 and 320, ethertype 0x88F7 (IEEE 1588-2019, annexes C, D and E) */
+    FP_HOST_LLDP = 0x20,   /* ethertype 0x88CC (IEEE 802.1AB) */
+    FP_HOST_UNICAST = 0x40 /* to the interface's own or the broadcast MAC address: all but UDP, and UDP from or to a
+                             system port 0..1023 (RFC 6335, 6): ssh, ping, DHCP, DNS, NTP; IP fragments */
+};
+#define FP_HOST_ANY 0x7f
+
+/* The class of a frame for an interface of address `mac` (6 bytes): one bit of enum fp_host, 0: none of the host's.
+ * Never reads past frame[length_bytes]. What lies behind IPv6 extension headers other than MLD's is not looked at. */
+uint32_t fp_host_class(const uint8_t *frame, uint32_t length_bytes, const uint8_t mac[6]);
+
 enum fp_port_kind { FP_PORT_NETMAP = 1, FP_PORT_XDP = 2, FP_PORT_MEMORY = 3 };
 
 /* How the port really works, read back from the kernel, never assumed. */
@@ -414,6 +432,9 @@ struct fp_port_config {
     char spec[FP_NAME_BYTES];
     uint32_t flags;      /* FP_OPEN_* */
     uint32_t ring_slots; /* of each xdp or memory ring, a power of two; 0 is 4096; netmap: what the driver has */
+    /* Bits of enum fp_host, xdp only: the XDP program leaves these frames to the host stack, before any route; they are
+     * not received here. Ports of other kinds are paired with a host port instead: fp_worker_pair_host. */
+    uint32_t host_classes;
 };
 
 struct fp_port_info {
@@ -461,6 +482,8 @@ struct fp_port_counters {
     uint64_t
         missed_frames; /* lost before the RX ring, which was full, so not in received; AF_XDP says so (XDP_STATISTICS),
                           of netmap ports the interface's own statistics tell; worker, ten times a second */
+    uint64_t passed_to_host_frames; /* left to the host stack by the XDP program, so not in received; worker, ten times
+                                       a second */
     /* Egress: offered == transmitted + tx_full + tx_too_long in every snapshot. */
     uint64_t offered_frames;     /* copies routes wanted to send here; worker */
     uint64_t transmitted_frames; /* copies put into a TX ring; worker */
@@ -561,6 +584,11 @@ void fp_worker_destroy(struct fp_worker *worker); /* NULL is allowed */
  * Ports of interfaces are watched, and opened again after they were lost, by a thread of the worker's own that starts
  * here and inherits this thread's CPUs. */
 int fp_worker_add_port(struct fp_worker *worker, struct fp_port *port, const char *name);
+/* Port `host` becomes the host stack's side of port `port`, before the first turn: "netmap:ens4^" of "netmap:ens4".
+ * Frames of `port` that no route takes and whose class is in `classes` (enum fp_host) go there and count as to_host;
+ * every frame of `host` goes out of `port`, whatever the table says. `mac` (6 bytes) is the interface's address; NULL:
+ * it is asked for, and again when the port is reopened. FP_E_INVALID where a port is paired already. */
+int fp_worker_pair_host(struct fp_worker *worker, uint32_t port, uint32_t host, uint32_t classes, const uint8_t *mac);
 /* One turn: table switch, a burst from every RX ring, one sync per port. Returns the frames received (>= 0). */
 int fp_worker_turn(struct fp_worker *worker);
 /* Turns until a stop is requested, then flushes what is in TX rings (at most 100 ms) and returns 0. */

@@ -47,6 +47,7 @@ static void leave(struct fp_worker *worker, struct fp_worker_port *port) {
     fp_worker_make_absent(port);
     port->port = &port->absent;
     port->missed_before = port->counters.missed_frames;
+    port->passed_before = port->counters.passed_to_host_frames;
     port->unsent = false;
     fp_worker_lay_out_fds(worker);
     fp_recovery_hand_over(worker->recovery, port);
@@ -63,8 +64,11 @@ static void take_back(struct fp_worker *worker, struct fp_worker_port *port) {
 static void check_own(struct fp_worker *worker, struct fp_worker_port *port) {
     uint64_t missed = port->missed_before + atomic_load_explicit(&port->recovery.missed, memory_order_relaxed);
     enum fp_link link = (enum fp_link)atomic_load_explicit(&port->recovery.link, memory_order_relaxed);
-    port->counters_changed = port->counters_changed || port->counters.missed_frames != missed;
+    uint64_t passed = port->passed_before + atomic_load_explicit(&port->recovery.passed, memory_order_relaxed);
+    port->counters_changed = port->counters_changed || port->counters.missed_frames != missed ||
+                             port->counters.passed_to_host_frames != passed;
     port->counters.missed_frames = missed;
+    port->counters.passed_to_host_frames = passed;
     if (link == FP_LINK_DOWN && !fp_worker_port_rests(worker, port)) {
         fp_worker_sync_done(worker, port, FP_E_SYSTEM); /* a port without traffic would never show it */
     }

@@ -6,6 +6,7 @@
  * Frames go through the stages in batches: each stage asks the caches for what the next one reads, so that the waits
  * for memory of a whole batch overlap. A port whose frames all take one route skips the parser.
  */
+#include "host_path.h"
 #include "media.h"
 #include "output.h"
 #include "take.h"
@@ -184,6 +185,9 @@ static void refuse(struct fp_burst *burst, struct item *item) {
     uint32_t refusal = item->frame.layout.refusal;
     item->entry = NULL;
     item->cursor = NULL;
+    if (burst->ingress->host != NULL && fp_host_take(burst, &item->frame)) {
+        return;
+    }
     fp_burst_drop(burst, refusal != 0 ? (enum fp_drop)(refusal - 1) : FP_DROP_NO_ROUTE);
     if (refusal == 0 && burst->worker->table->discovery != 0) {
         fp_media_discover(burst, &item->frame);
@@ -347,7 +351,9 @@ uint32_t fp_worker_forward(struct fp_worker *worker, uint32_t ingress, uint32_t 
     uint32_t end = fp_ring_skip(ring, at, count);
     uint16_t plain = worker->table->plain[ingress % FP_MAX_PORTS];
     fp_burst_open(burst, worker, ingress, ring_index);
-    if (plain != 0) {
+    if (fp_host_is_own(burst->ingress)) {
+        fp_host_transmit(burst, at, count);
+    } else if (plain != 0) {
         fp_burst_plain(burst, at, count, &worker->table->entries[(plain - 1U) & (FP_MAX_ROUTES - 1)]);
     } else {
         forward_routed(burst, at, count, waiting);

@@ -76,6 +76,15 @@ int fp_interface_mtu(const char *name) {
     return result == 0 ? request.ifr_mtu : result;
 }
 
+int fp_interface_mac(const char *name, uint8_t mac[6]) {
+    struct ifreq request = {0};
+    int result = interface_ioctl(name, SIOCGIFHWADDR, &request);
+    if (result == 0) {
+        memcpy(mac, request.ifr_hwaddr.sa_data, 6);
+    }
+    return result;
+}
+
 int fp_interface_queues(const char *name) {
     struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
     struct ifreq request = {.ifr_data = (void *)&channels};

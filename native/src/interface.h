@@ -18,6 +18,8 @@ enum fp_link fp_interface_link(const char *name, int ifindex);
 int fp_interface_queues(const char *name);
 /* Bytes of the largest IP packet, or a negative code. */
 int fp_interface_mtu(const char *name);
+/* Its Ethernet address. 0 or a negative code. */
+int fp_interface_mac(const char *name, uint8_t mac[6]);
 /* The driver's name ("e1000", "veth") and the device's bus address ("0000:00:03.0", often empty).
  * 0 or a negative code. */
 int fp_interface_driver(const char *name, char driver[FP_DRIVER_BYTES], char address[FP_DRIVER_BYTES]);

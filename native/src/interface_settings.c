@@ -42,6 +42,7 @@ void fp_interface_read_settings(const char *name, struct fp_interface_settings *
     }
     out->has_features = value_get(fd, name, ETHTOOL_GFLAGS, &out->features) == 0;
     out->has_gro = value_get(fd, name, ETHTOOL_GGRO, &out->gro) == 0;
+    out->has_tx_checksum = value_get(fd, name, ETHTOOL_GTXCSUM, &out->tx_checksum) == 0;
     request_name(&request, name);
     out->mtu = ioctl(fd, SIOCGIFMTU, &request) == 0 ? request.ifr_mtu : 0;
     close(fd);
@@ -58,6 +59,9 @@ void fp_interface_restore_settings(const char *name, const struct fp_interface_s
     }
     if (settings->has_gro) {
         value_set(fd, name, ETHTOOL_SGRO, settings->gro);
+    }
+    if (settings->has_tx_checksum) {
+        value_set(fd, name, ETHTOOL_STXCSUM, settings->tx_checksum != 0);
     }
     request_name(&request, name);
     request.ifr_mtu = settings->mtu;

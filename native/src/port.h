@@ -20,6 +20,7 @@ enum fp_link { FP_LINK_UP, FP_LINK_NO_CARRIER, FP_LINK_DOWN, FP_LINK_GONE };
 struct fp_port_seen {
     enum fp_link link;
     uint64_t missed_frames; /* since the port was opened, or opened again */
+    uint64_t passed_frames; /* left to the host stack by the XDP program, since the same */
 };
 
 struct fp_port_ops {
@@ -29,8 +30,8 @@ struct fp_port_ops {
     int (*tx_sync)(struct fp_port *port);
     /* Descriptors that become readable with frames, at most port->info.rx_rings of them. Returns how many. */
     uint32_t (*poll_fds)(const struct fp_port *port, struct pollfd *fds);
-    /* Asks after what no sync reports: the link, and frames missed. May run beside the syncs, in another thread. NULL
-     * where nothing can be asked: then there are no `release` and `acquire` either. */
+    /* Asks after what no sync reports: the link, and frames missed or passed. May run beside the syncs, in another
+     * thread. NULL where nothing can be asked: then there are no `release` and `acquire` either. */
     void (*check)(const struct fp_port *port, struct fp_port_seen *out);
     /* Gives everything of the interface back and keeps what is needed to acquire it again; also after a failure, and
      * twice. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "recovery.h"
+#include "host_path.h"
 #include "worker.h"
 #include <errno.h>
 #include <linux/netlink.h>
@@ -74,6 +75,7 @@ static void look(const struct fp_recovery *recovery, uint32_t index) {
     }
     port->own->ops->check(port->own, &seen);
     atomic_store_explicit(&port->recovery.missed, seen.missed_frames, memory_order_relaxed);
+    atomic_store_explicit(&port->recovery.passed, seen.passed_frames, memory_order_relaxed);
     atomic_store_explicit(&port->recovery.link, seen.link, memory_order_relaxed);
     state_set(recovery, index, state_of_link(seen.link));
 }
@@ -107,6 +109,8 @@ static void open_again(const struct fp_recovery *recovery, uint32_t index) {
     health->reopened++;
     port->recovery.released = false;
     atomic_store_explicit(&port->recovery.missed, 0, memory_order_relaxed);
+    atomic_store_explicit(&port->recovery.passed, 0, memory_order_relaxed);
+    fp_host_renew(port); /* another interface of that name has another address */
     atomic_store_explicit(&port->recovery.link, FP_LINK_UP, memory_order_relaxed);
     fp_worker_publish_info(recovery->worker, index);
     health_publish(recovery, index);

@@ -22,6 +22,7 @@ struct fp_recovery_port {
     FP_ATOMIC(uint32_t) custody;
     FP_ATOMIC(uint32_t) link;   /* enum fp_link as last seen; recovery */
     FP_ATOMIC(uint64_t) missed; /* frames, since the port was opened last; recovery */
+    FP_ATOMIC(uint64_t) passed; /* likewise; recovery */
     bool released;
     struct fp_port_health health;
 };

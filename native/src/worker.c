@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The worker: its ports, its turns, and their faults. */
+#include "burst.h"
+#include "host_path.h"
 #include "media.h"
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +52,7 @@ int fp_worker_create(struct fp_state *state, enum fp_wait wait, struct fp_worker
 void fp_worker_destroy(struct fp_worker *worker) {
     if (worker != NULL) {
         fp_recovery_stop(worker->recovery);
+        fp_host_unpair(worker);
         free(worker->fds);
         free(worker->burst);
         free(worker);
@@ -237,6 +240,7 @@ static void count_missed_last(struct fp_worker *worker) {
         if (port->port->ops->check != NULL) {
             port->port->ops->check(port->port, &seen);
             port->counters.missed_frames = port->missed_before + seen.missed_frames;
+            port->counters.passed_to_host_frames = port->passed_before + seen.passed_frames;
             port->counters_changed = true;
         }
     }

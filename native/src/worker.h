@@ -22,6 +22,8 @@ struct fp_worker_port {
     char name[FP_NAME_BYTES];
     struct pollfd *fds; /* this port's part of fp_worker.fds */
     uint32_t fd_count;
+    uint64_t passed_before;    /* passed_to_host_frames of earlier openings */
+    struct fp_host_path *host; /* to the other port of a pair (host_path.h); NULL: not paired */
 };
 
 struct fp_burst;

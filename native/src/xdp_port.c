@@ -69,6 +69,7 @@ static void xdp_check(const struct fp_port *port, struct fp_port_seen *out) {
     for (uint32_t i = 0; i < xdp->queue_count; i++) {
         out->missed_frames += fp_xdp_socket_missed(&xdp->queues[i].socket);
     }
+    out->passed_frames = fp_xdp_program_passed(&xdp->program);
 }
 
 /* Every slot but the one at tail has a buffer of its own, or remembers the one the kernel has for it. */
@@ -160,6 +161,13 @@ static int mtu_check(const struct xdp_port *xdp) {
     return mtu < 0 ? mtu : mtu + FP_FRAMING_BYTES <= room ? 0 : FP_E_MTU;
 }
 
+static int program_load(struct xdp_port *xdp, uint32_t queues) {
+    uint8_t mac[6] = {0};
+    uint32_t classes = xdp->config.host_classes;
+    int result = classes != 0 ? fp_interface_mac(xdp->spec.interface, mac) : 0;
+    return result != 0 ? result : fp_xdp_program_load(&xdp->program, queues, classes, mac);
+}
+
 static int xdp_setup(struct xdp_port *xdp) {
     const struct fp_spec *spec = &xdp->spec;
     int ifindex = fp_interface_index(spec->interface);
@@ -173,7 +181,7 @@ static int xdp_setup(struct xdp_port *xdp) {
     int result =
         xdp->queues == NULL ? FP_E_NO_MEMORY : fp_port_alloc_rings(&xdp->port, (uint32_t)rings, (uint32_t)rings);
     if (result == 0) {
-        result = fp_xdp_program_load(&xdp->program, first + (uint32_t)rings);
+        result = program_load(xdp, first + (uint32_t)rings);
     }
     for (uint32_t i = 0; result == 0 && i < (uint32_t)rings; i++) {
         result = queue_open(xdp, first + i);
@@ -230,7 +238,7 @@ int fp_xdp_open(const struct fp_port_config *config, const struct fp_spec *spec,
     xdp->spec = *spec;
     xdp->region = region;
     xdp->promiscuous = -1;
-    xdp->program = (struct fp_xdp_program){-1, -1, -1};
+    xdp->program = FP_XDP_PROGRAM_NONE;
     struct fp_port_info *info = &xdp->port.info;
     info->kind = FP_PORT_XDP;
     info->region = fp_region_id(region);

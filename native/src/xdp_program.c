@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Four instructions and three bpf(2) calls: less than what libbpf would add to every host, and the same kernel
- * interface.
+ * A few instructions (xdp_filter.c) and bpf(2) calls: less than what libbpf would add to every host, and the same
+ * kernel interface.
  */
 #include "xdp_program.h"
 #include "fastpath.h"
 #include <errno.h>
-#include <linux/bpf.h>
 #include <linux/if_link.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -33,43 +32,44 @@ static int code_of_errno(void) {
     }
 }
 
-static int map_create(uint32_t queues) {
+static int map_create(uint32_t type, uint32_t value_bytes, uint32_t entries) {
     union bpf_attr attributes = {0};
-    attributes.map_type = BPF_MAP_TYPE_XSKMAP;
+    attributes.map_type = type;
     attributes.key_size = sizeof(uint32_t);
-    attributes.value_size = sizeof(uint32_t);
-    attributes.max_entries = queues;
+    attributes.value_size = value_bytes;
+    attributes.max_entries = entries;
     return bpf(BPF_MAP_CREATE, &attributes);
 }
 
-/* return bpf_redirect_map(map, context->rx_queue_index, XDP_PASS) */
-static int code_load(int map) {
-    const struct bpf_insn code[] = {
-        {.code = BPF_LDX | BPF_MEM | BPF_W,
-         .dst_reg = BPF_REG_2,
-         .src_reg = BPF_REG_1,
-         .off = offsetof(struct xdp_md, rx_queue_index)},
-        {.code = BPF_LD | BPF_DW | BPF_IMM, .dst_reg = BPF_REG_1, .src_reg = BPF_PSEUDO_MAP_FD, .imm = map},
-        {0}, /* the upper half of the 64-bit load */
-        {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_3, .imm = XDP_PASS},
-        {.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_redirect_map},
-        {.code = BPF_JMP | BPF_EXIT},
-    };
+static int code_load(const struct fp_xdp_filter *filter) {
+    struct bpf_insn code[FP_XDP_FILTER_ROOM];
+    uint32_t count = fp_xdp_filter_assemble(filter, code);
     union bpf_attr attributes = {0};
     attributes.prog_type = BPF_PROG_TYPE_XDP;
     attributes.expected_attach_type = BPF_XDP;
     attributes.insns = (uintptr_t)code;
-    attributes.insn_cnt = sizeof code / sizeof code[0];
+    attributes.insn_cnt = count;
     attributes.license = (uintptr_t) "Dual BSD/GPL";
     memcpy(attributes.prog_name, "studio_bypass", sizeof "studio_bypass");
     return bpf(BPF_PROG_LOAD, &attributes);
 }
 
-int fp_xdp_program_load(struct fp_xdp_program *program, uint32_t queues) {
-    *program = (struct fp_xdp_program){-1, -1, -1};
-    program->map = map_create(queues);
-    if (program->map >= 0) {
-        program->code = code_load(program->map);
+/* One value for all CPUs: what goes to the host is little. */
+static int maps_create(struct fp_xdp_program *program, uint32_t queues, bool counts) {
+    program->map = map_create(BPF_MAP_TYPE_XSKMAP, sizeof(uint32_t), queues);
+    if (program->map >= 0 && counts) {
+        program->passed = map_create(BPF_MAP_TYPE_ARRAY, sizeof(uint64_t), 1);
+        return program->passed;
+    }
+    return program->map;
+}
+
+int fp_xdp_program_load(struct fp_xdp_program *program, uint32_t queues, uint32_t classes, const uint8_t mac[6]) {
+    *program = FP_XDP_PROGRAM_NONE;
+    if (maps_create(program, queues, classes != 0) >= 0) {
+        struct fp_xdp_filter filter = {.classes = classes, .sockets = program->map, .passed = program->passed};
+        memcpy(filter.mac, mac, sizeof filter.mac);
+        program->code = code_load(&filter);
     }
     if (program->code < 0) {
         int saved = errno;
@@ -90,6 +90,16 @@ int fp_xdp_program_direct(const struct fp_xdp_program *program, uint32_t queue, 
     return bpf(BPF_MAP_UPDATE_ELEM, &attributes) == 0 ? 0 : code_of_errno();
 }
 
+uint64_t fp_xdp_program_passed(const struct fp_xdp_program *program) {
+    uint32_t key = 0;
+    uint64_t passed = 0;
+    union bpf_attr attributes = {0};
+    attributes.map_fd = (uint32_t)program->passed;
+    attributes.key = (uintptr_t)&key;
+    attributes.value = (uintptr_t)&passed;
+    return program->passed >= 0 && bpf(BPF_MAP_LOOKUP_ELEM, &attributes) == 0 ? passed : 0;
+}
+
 int fp_xdp_program_attach(struct fp_xdp_program *program, int ifindex, bool generic) {
     union bpf_attr attributes = {0};
     attributes.link_create.prog_fd = (uint32_t)program->code;
@@ -101,11 +111,11 @@ int fp_xdp_program_attach(struct fp_xdp_program *program, int ifindex, bool gene
 }
 
 void fp_xdp_program_close(struct fp_xdp_program *program) {
-    const int descriptors[] = {program->link, program->code, program->map};
+    const int descriptors[] = {program->link, program->code, program->passed, program->map};
     for (size_t i = 0; i < sizeof descriptors / sizeof descriptors[0]; i++) {
         if (descriptors[i] >= 0) {
             close(descriptors[i]);
         }
     }
-    *program = (struct fp_xdp_program){-1, -1, -1};
+    *program = FP_XDP_PROGRAM_NONE;
 }

@@ -55,6 +55,7 @@ class Studio:
     receiver: Namespace
     appliance: ApplianceProcess
     wait: str = "adaptive"
+    host_stack: list[str] = field(default_factory=list)  # of the ingress port
     devices: dict[str, str] = field(
         default_factory=lambda: {name: f"xdp:{name}" for name in ("in", *OUTPUTS)}
     )
@@ -75,6 +76,7 @@ class Studio:
             "workers": [{"name": "main", "wait": self.wait}],
             "ports": [
                 {"name": name, "device": device, "ring_slots": RING_SLOTS}
+                | ({"host_stack": self.host_stack} if self.host_stack and name == "in" else {})
                 for name, device in self.devices.items()
             ],
             "routes": [route.as_mapping(f"route-{number}") for number, route in enumerate(routes)],

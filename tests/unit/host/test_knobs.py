@@ -44,18 +44,18 @@ def test_what_stays_on_and_harms_is_told() -> None:
 
 
 SCRIPT = """
-import json, subprocess
+import json, subprocess, sys
 from appliance.host.knobs import apply_knobs, plan_knobs, plan_restore, read_knobs
 from appliance.host.ports import read_host
 
 subprocess.run(["ip", "link", "add", "v0", "type", "veth", "peer", "name", "v1"], check=True)
-before = read_knobs("v0")
+before = read_knobs("v0", sys.argv[1] == "host rings")
 changes = plan_knobs([before])
 problems = apply_knobs(changes)
-between = read_knobs("v0")
+between = read_knobs("v0", sys.argv[1] == "host rings")
 facts = read_host().interfaces["v0"]
 apply_knobs(plan_restore(changes))
-after = read_knobs("v0")
+after = read_knobs("v0", sys.argv[1] == "host rings")
 print(json.dumps({
     "changes": [change.name for change in changes],
     "problems": problems,
@@ -74,14 +74,19 @@ def reason_not_available() -> str | None:
 
 
 @pytest.mark.kernel
-def test_a_real_interface() -> None:
+@pytest.mark.parametrize("kind", ["alone", "host rings"])
+def test_a_real_interface(kind: str) -> None:
     if reason := reason_not_available():
         pytest.skip(reason)
     done = subprocess.run(
-        ["unshare", "--net", sys.executable, "-P", "-c", SCRIPT], capture_output=True, text=True, check=False
+        ["unshare", "--net", sys.executable, "-P", "-c", SCRIPT, kind],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)
     assert {"up", "promiscuous", "tx-generic-segmentation", "rx-vlan-hw-parse"} <= set(seen["changes"])
+    assert ("tx-checksum-ip-generic" in seen["changes"]) is (kind == "host rings")
     assert (seen["problems"], seen["again"], seen["restored"]) == ([], [], True)
     assert seen["facts"] == ["veth", True, True, 1500]

@@ -23,6 +23,7 @@ COUNTERS = PortCounters(
     to_host_frames=3,
     dropped_frames=dict.fromkeys(DROP_LABELS, 0) | {"no_route": 7, "fragment": 5},
     missed_frames=0,
+    passed_to_host_frames=0,
     offered_frames=90,
     transmitted_frames=80,
     transmitted_bytes=5120,

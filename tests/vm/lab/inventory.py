@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from lab.errors import LabError
+from lab.host_stack import CLASSES
 from lab.media import Flow
 from lab.nics import MEDIA_NICS, Ports
 from lab.ssh import HOST, Access
@@ -44,6 +45,7 @@ def plan_configuration(ports: Ports, interfaces: Mapping[str, str], flows: Seque
             "name": nic.port,
             "device": f"{ports}:{interfaces[nic.mac]}",
             "worker": _WORKER,
+            "host_stack": list(CLASSES),
         }
         if ports is Ports.XDP:
             port["xdp"] = {"mode": "native", "copy": "copy"}

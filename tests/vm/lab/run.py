@@ -16,6 +16,7 @@ from lab.deploy import Deployment
 from lab.errors import LabError
 from lab.exchange import exchange_all
 from lab.guest import Guest, booted, join_nics, run_folder
+from lab.host_stack import check_host_stack
 from lab.media import Media, captures_folder, load_media
 from lab.nics import MEDIA_MACS, MEDIA_NICS, Ports
 from lab.process import Deadline
@@ -112,6 +113,9 @@ class Lab:
                 counts = deployment.deploy(self.folder / "playbook-2.log")
             unchanged = counts["changed"] == 0
             self.report.check("second playbook run changes nothing", unchanged, describe_counts(counts))
+            with self.report.phase("host stack"):
+                macs = {nic.port: nic.mac for nic in MEDIA_NICS[self.options.ports]}
+                check_host_stack(guest, macs, self.report)
             self.check_workers(guest, before)
             if self.options.ports is Ports.NETMAP:
                 with self.report.phase("rollback"):
