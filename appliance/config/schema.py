@@ -163,6 +163,11 @@ class Port(_Section):
     ring_slots: RingSlots | None = Field(
         default=None, description="xdp and memory only: slots of each ring, a power of two; absent: 4096"
     )
+    membership: Literal["auto", "off"] = Field(
+        default="auto",
+        description="`auto`: the groups of routes are joined at its interface (IGMPv3, MLDv2); "
+        "`off`: the network sends them anyway",
+    )
 
 
 class Match(_Section):

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from appliance.config.load import Loaded
+from appliance.config.memberships import list_memberships
 from appliance.config.schema import Config
 from appliance.config.worker_spec import WorkerSpec, list_worker_files, worker_files
 from appliance.daemon.adopt import adopt_worker, is_held, read_lock_pid
@@ -24,6 +25,7 @@ from appliance.daemon.launch import (
     start_worker,
     wait_for_end,
 )
+from appliance.daemon.memberships import add_memberships, settle_memberships
 from appliance.daemon.publish import build_table, publish_table, read_port_indices
 from appliance.daemon.watch import Watch
 from appliance.errors import ApplianceError, WorkerError
@@ -155,9 +157,14 @@ class Supervisor:
             counters[name] = assign_counters(previous.get(name, {}), routes, _read_base(worker))
             indices = read_port_indices(worker.state)
             tables.append((worker, build_table(loaded.config, name, indices, counters[name])))
+        wanted = {name: list_memberships(loaded.config, name) for name in self.running}
+        for worker, _ in tables:
+            add_memberships(worker, wanted[worker.name])
         for worker, table in tables:
             with table:
                 publish_table(worker.name, worker.state, table, generation, loaded.digest, worker.is_running)
+        for name, worker in self.running.items():
+            settle_memberships(worker, wanted[name])
         return counters
 
     def find_ahead(self, generation: int, digest: str) -> list[str]:

@@ -21,6 +21,29 @@ class Account(_Record):
     dropped_frames: dict[str, int] = {}
 
 
+class MembershipRecord(_Record):
+    """A multicast group the worker asks the network for, because a route needs it (IGMPv3 RFC 3376, MLDv2 RFC 3810).
+
+    `source` is None for any source; `vlans` are the tags of its frames, outermost first. `state` is "joined", "waiting"
+    (the interface is not there; it is joined when it comes) or "failed"; `problem` says why.
+    """
+
+    interface: str
+    vlans: tuple[int, ...] = ()
+    group: str
+    source: str | None
+    state: str
+    problem: str | None = None
+
+
+class MembershipReport(_Record):
+    """What a worker leaves in `joined.json`. `problem` is about all of them: memberships.json cannot be read."""
+
+    pid: int
+    memberships: tuple[MembershipRecord, ...] = ()
+    problem: str | None = None
+
+
 class WorkerRecord(_Record):
     """One worker. `heartbeat_age_s` is None where its state segment cannot be read."""
 
@@ -34,6 +57,7 @@ class WorkerRecord(_Record):
     restarts: int
     balanced: bool
     account: Account
+    memberships: tuple[MembershipRecord, ...] = ()
 
 
 class PortRecord(_Record):
