@@ -7,10 +7,18 @@
 from appliance.telemetry.account import is_balanced, render_account, sum_accounts
 from appliance.telemetry.collect import collect_observation
 from appliance.telemetry.prometheus import build_registry, render_metrics
-from appliance.telemetry.records import Account, Observation, PortRecord, RouteRecord, WorkerRecord
+from appliance.telemetry.records import (
+    Account,
+    MembershipRecord,
+    Observation,
+    PortRecord,
+    RouteRecord,
+    WorkerRecord,
+)
 
 __all__ = [
     "Account",
+    "MembershipRecord",
     "Observation",
     "PortRecord",
     "RouteRecord",

@@ -3,12 +3,14 @@
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from appliance.config.memberships import Membership, load_memberships
 from appliance.config.worker_spec import WorkerFiles
 from appliance.telemetry.records import MembershipRecord, MembershipReport
 
-# A worker is told by a signal and needs milliseconds; a busy machine with thousands of groups needs seconds.
+# A worker is told by a signal and needs milliseconds, a busy machine with thousands of groups seconds; a new link
+# has its link-local address after one or two (RFC 4862, 5.4).
 SETTLES_S = 5.0
 
 
@@ -26,9 +28,10 @@ def list_membership_problems(files: WorkerFiles, report: MembershipReport) -> It
     name = f"worker {files.name}"
     if report.problem is not None:
         yield f"{name}: memberships: {report.problem}"
+    hidden = "waiting" if _read_age_s(files.joined) < SETTLES_S else None
     groups: dict[tuple[str, str], list[MembershipRecord]] = {}
     for record in report.memberships:
-        if record.problem is not None:
+        if record.problem is not None and record.state != hidden:
             groups.setdefault((record.interface, record.problem), []).append(record)
     for (interface, problem), records in groups.items():
         others = f" and {len(records) - 1} others" if len(records) > 1 else ""
@@ -38,10 +41,17 @@ def list_membership_problems(files: WorkerFiles, report: MembershipReport) -> It
         yield f"{name}: {text}"
 
 
+def _read_age_s(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
 def _find_disagreement(files: WorkerFiles, report: MembershipReport) -> str | None:
     """A worker that does not take part: of an earlier version, or stuck."""
     try:
-        if time.time() - files.memberships.stat().st_mtime < SETTLES_S:
+        if _read_age_s(files.memberships) < SETTLES_S:
             return None
         wanted = {_identify(member) for member in load_memberships(files.memberships)}
     except (OSError, ValueError):

@@ -6,6 +6,8 @@ Records are values: frozen, comparable, and JSON by `model_dump(mode="json")`.
 
 from pydantic import BaseModel, ConfigDict
 
+MEMBERSHIP_STATES = ("joined", "waiting", "failed")
+
 
 class _Record(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
@@ -25,7 +27,8 @@ class MembershipRecord(_Record):
     """A multicast group the worker asks the network for, because a route needs it (IGMPv3 RFC 3376, MLDv2 RFC 3810).
 
     `source` is None for any source; `vlans` are the tags of its frames, outermost first. `state` is "joined", "waiting"
-    (the interface is not there; it is joined when it comes) or "failed"; `problem` says why.
+    (reports cannot leave now: no interface, no link, no IPv6; it is joined when they can) or "failed" (the kernel
+    refused; tried again every 10 s). `problem` says why.
     """
 
     interface: str

@@ -7,28 +7,24 @@ without a membership frames go on as long as the network sends them.
 
 import contextlib
 import os
-import socket
 import time
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Set
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from appliance.config.memberships import Membership, load_memberships
 from appliance.config.worker_spec import WorkerFiles
-from appliance.host.vlans import find_vlan, read_vlans
 from appliance.telemetry.records import MembershipRecord, MembershipReport
+from appliance.worker.membership_links import Link, LinkState, read_links
 from appliance.worker.membership_plan import Seat, SeatAction, SeatActionKind, plan_memberships
-from appliance.worker.membership_refusals import explain_absent, explain_ipv6_off, explain_refusal
+from appliance.worker.membership_refusals import explain_refusal
 from appliance.worker.membership_sockets import MembershipSockets
 
 CHECK_PERIOD_S = 1.0
-"""How often interfaces are looked at: one that came back has another index, and no membership."""
+"""How often links are looked at."""
 
 _RETRY_S = 10.0
-
-Link = tuple[str, tuple[int, ...]]
-"""Interface and tags: what a membership is joined through."""
 
 
 class MembershipKeeper:
@@ -38,7 +34,8 @@ class MembershipKeeper:
         self._files = files
         self._sockets = MembershipSockets()
         self._wanted: tuple[Membership, ...] = ()
-        self._links: dict[Link, int | None] = {}
+        self._needed: frozenset[Link] = frozenset()
+        self._links: dict[Link, LinkState] = {}
         self._refused: dict[Seat, str] = {}
         self._problem: str | None = None
         self._tried_s = 0.0
@@ -72,51 +69,58 @@ class MembershipKeeper:
     def _read(self) -> None:
         try:
             self._wanted = load_memberships(self._files.memberships)
+            self._needed = frozenset(map(Link.of, self._wanted))
             self._problem = None
         except (OSError, ValueError) as error:
             first = str(error).splitlines()[0]
             self._problem = f"{self._files.memberships}: {first}; apply the configuration again"
-        self._settle(find_links(self._wanted))
+        self._settle(read_links(self._needed))
 
     def _check(self) -> None:
         if not self._wanted:
             return
-        links = find_links(self._wanted)
+        links = read_links(self._needed)
         is_due = bool(self._refused) and time.monotonic() - self._tried_s >= _RETRY_S
         if links != self._links or is_due:
             self._settle(links)
 
-    def _settle(self, links: dict[Link, int | None]) -> None:
+    def _settle(self, links: dict[Link, LinkState]) -> None:
         self._links, self._tried_s = links, time.monotonic()
         self._refused.clear()
+        # Joined at a link that is not there now: for nothing, and to be joined anew.
+        lost = {(seat.ifindex, seat.group.version) for seat in self._sockets.seats} - {
+            (state.ifindex, link.version) for link, state in links.items()
+        }
         wanted = {seat for member in self._wanted if (seat := self._find_seat(member)) is not None}
-        present = {index for index, _ in socket.if_nameindex()}
-        for action in plan_memberships(self._sockets.seats, wanted, present):
+        for action in plan_memberships(self._sockets.seats, wanted, lost):
             self._apply(action)
         self._write()
 
     def _find_seat(self, member: Membership) -> Seat | None:
-        ifindex = self._links.get((member.interface, member.vlans))
-        return None if ifindex is None else Seat(ifindex, member.group, member.source)
+        state = self._links.get(Link.of(member))
+        if state is None or state.ifindex is None:
+            return None
+        return Seat(state.ifindex, member.group, member.source)
 
     def _apply(self, action: SeatAction) -> None:
         seat = action.seat
         try:
             if action.kind is SeatActionKind.FORGET:
-                self._sockets.forget(seat.ifindex)
+                self._sockets.forget(seat.ifindex, seat.group.version)
             elif action.kind is SeatActionKind.LEAVE:
                 self._sockets.leave(seat)
-            elif seat.group.version == 6 and (reason := explain_ipv6_off(seat)) is not None:
-                self._refused[seat] = reason
             else:
                 self._sockets.join(seat)
         except OSError as error:
-            self._refused[seat] = explain_refusal(seat, error, self._sockets.socket_count)
+            names = {state.ifindex: state.name for state in self._links.values()}
+            name = names.get(seat.ifindex, f"interface {seat.ifindex}")
+            self._refused[seat] = explain_refusal(name, error, self._sockets.socket_count)
 
     def _describe(self, member: Membership, held: Set[Seat]) -> MembershipRecord:
         seat = self._find_seat(member)
         if seat is None:
-            state, problem = "waiting", explain_absent(member)
+            link = self._links.get(Link.of(member))
+            state, problem = "waiting", "not looked at yet" if link is None else link.reason
         elif seat in held:
             state, problem = "joined", None
         else:
@@ -139,14 +143,6 @@ class MembershipKeeper:
             if text != self._written:
                 replace_file(self._files.joined, text)
                 self._written = text
-
-
-def find_links(wanted: Iterable[Membership]) -> dict[Link, int | None]:
-    """What the memberships are joined through → its interface index; None where there is none now."""
-    indices = {name: index for index, name in socket.if_nameindex()}
-    links = {(member.interface, member.vlans) for member in wanted}
-    vlans: Mapping[tuple[str, int], str] = read_vlans() if any(tags for _, tags in links) else {}
-    return {link: indices.get(find_vlan(vlans, *link) or "") for link in links}
 
 
 def replace_file(path: Path, text: str) -> None:

@@ -10,11 +10,16 @@ from appliance.config.memberships import Address
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A membership as the kernel keeps it: by interface index, which no other interface ever gets again."""
+    """A membership as the kernel keeps it: by interface index. One that is made anew has another."""
 
     ifindex: int
     group: Address
     source: Address | None = None
+
+    @property
+    def link(self) -> tuple[int, int]:
+        """Interface index and IP version."""
+        return (self.ifindex, self.group.version)
 
     def __str__(self) -> str:
         source = f" from {self.source}" if self.source is not None else ""
@@ -22,7 +27,7 @@ class Seat:
 
 
 class SeatActionKind(StrEnum):
-    """What is done to a seat, or to all of an interface that is gone."""
+    """What is done to a seat."""
 
     FORGET = "forget"
     JOIN = "join"
@@ -31,7 +36,7 @@ class SeatActionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SeatAction:
-    """One step. `forget`: the interface is gone and its memberships with it, only our record is left."""
+    """One step. `forget`: nobody hears of it, the interface is gone or its link lost; it is joined anew then."""
 
     kind: SeatActionKind
     seat: Seat
@@ -41,23 +46,23 @@ class SeatAction:
 
 
 def plan_memberships(
-    active: Iterable[Seat], wanted: Iterable[Seat], present: Iterable[int]
+    active: Iterable[Seat], wanted: Iterable[Seat], lost: Iterable[tuple[int, int]] = ()
 ) -> list[SeatAction]:
-    """The actions from `active` to `wanted`; `present` are the interface indices that exist.
+    """The actions from `active` to `wanted`; `lost` are the (interface index, IP version) that cannot be used now.
 
-    What is gone is forgotten first, because it takes room. Joins come before leaves: where a route changes from any
+    What is lost is forgotten first, because it takes room. Joins come before leaves: where a route changes from any
     source to one, or back, the group is never left in between, so the network never stops sending.
     """
-    held, needed, there = set(active), set(wanted), set(present)
-    gone = {seat for seat in held if seat.ifindex not in there}
+    held, needed, gone = set(active), set(wanted), set(lost)
+    forgotten = {seat for seat in held if seat.link in gone}
     steps = (
-        (SeatActionKind.FORGET, gone),
-        (SeatActionKind.JOIN, {seat for seat in needed - held if seat.ifindex in there}),
-        (SeatActionKind.LEAVE, held - gone - needed),
+        (SeatActionKind.FORGET, forgotten),
+        (SeatActionKind.JOIN, {seat for seat in needed - held if seat.link not in gone}),
+        (SeatActionKind.LEAVE, held - forgotten - needed),
     )
     return [SeatAction(kind, seat) for kind, seats in steps for seat in sorted(seats, key=_rank)]
 
 
 def _rank(seat: Seat) -> tuple[int, int, bytes, bytes]:
     source = b"" if seat.source is None else seat.source.packed
-    return (seat.ifindex, seat.group.version, seat.group.packed, source)
+    return (*seat.link, seat.group.packed, source)

@@ -2,11 +2,7 @@
 """Why a group was not joined, as the operator reads it: what was seen, what to do."""
 
 import errno
-import socket
 from pathlib import Path
-
-from appliance.config.memberships import Membership
-from appliance.worker.membership_plan import Seat
 
 _IPV6_SETTINGS = Path("/proc/sys/net/ipv6/conf")
 _LIMITS = "raise net.ipv4.igmp_max_memberships, net.ipv4.igmp_max_msf or net.core.optmem_max (`sysctl -w`)"
@@ -20,39 +16,37 @@ _ADVICE = {
 }
 
 
-def explain_absent(member: Membership) -> str:
+def explain_absent(interface: str, vlans: tuple[int, ...]) -> str:
     """No interface to join through."""
-    if not member.vlans:
-        return f"the interface {member.interface} does not exist; it is joined when it comes"
-    tag, parent = member.vlans[-1], ".".join([member.interface, *map(str, member.vlans[:-1])])
+    if not vlans:
+        return f"the interface {interface} does not exist; it is joined when it comes"
+    tag, parent = vlans[-1], ".".join([interface, *map(str, vlans[:-1])])
     return (
-        f"no interface sends with vlan {'.'.join(map(str, member.vlans))} through {member.interface}; "
+        f"no interface sends with vlan {'.'.join(map(str, vlans))} through {interface}; "
         f"`ip link add link {parent} name {parent}.{tag} type vlan id {tag}` and set it up, "
         "or write `membership: off` where the network sends the group anyway"
     )
 
 
-def explain_ipv6_off(seat: Seat) -> str | None:
-    """The kernel takes the membership there, and then sends no report."""
-    name = find_name(seat.ifindex)
+def explain_no_link(name: str) -> str:
+    """Reports would not leave."""
+    return f"{name} is down or has no link; it is joined when it has"
+
+
+def explain_no_ipv6(name: str) -> str:
+    """MLD reports come from a link-local address, RFC 3810, 5.2.13."""
     try:
         is_off = (_IPV6_SETTINGS / name / "disable_ipv6").read_text().strip() != "0"
     except OSError:
-        return None  # joining will tell
-    return f"IPv6 is off at {name}; `sysctl -w net.ipv6.conf.{name}.disable_ipv6=0`" if is_off else None
+        return f"{name} has no IPv6; look at `ip -6 addr` and the MTU, 1280 bytes at least"
+    if is_off:
+        return f"IPv6 is off at {name}; `sysctl -w net.ipv6.conf.{name}.disable_ipv6=0`"
+    return f"{name} has no link-local IPv6 address yet; `ip -6 addr show dev {name}` tells why, where it stays so"
 
 
-def explain_refusal(seat: Seat, error: OSError, socket_count: int) -> str:
+def explain_refusal(name: str, error: OSError, socket_count: int) -> str:
     """The kernel refused."""
     known = _ADVICE.get(error.errno or 0)
     if known is None:
-        return f"{error.strerror} at {find_name(seat.ifindex)}; look at `ip maddr` and the kernel log"
+        return f"{error.strerror} at {name}; look at `ip maddr` and the kernel log"
     return known.format(sockets=socket_count)
-
-
-def find_name(ifindex: int) -> str:
-    """The interface's name, or its number where it is gone."""
-    try:
-        return socket.if_indextoname(ifindex)
-    except OSError:
-        return f"interface {ifindex}"

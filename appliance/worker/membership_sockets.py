@@ -130,10 +130,12 @@ class MembershipSockets:
         """Raises OSError; the seat is not held any more then either."""
         self._pools[_key(seat)].leave(seat)
 
-    def forget(self, ifindex: int) -> None:
-        """Close every socket of an interface that is gone."""
-        for key in [key for key in self._pools if key[0] == ifindex]:
-            self._pools.pop(key).close()
+    def forget(self, ifindex: int, version: int) -> None:
+        """Close every socket of an interface and family whose reports reach nobody."""
+        for with_source in (False, True):
+            pool = self._pools.pop((ifindex, version, with_source), None)
+            if pool is not None:
+                pool.close()
 
     def close(self) -> None:
         """Leave everything."""

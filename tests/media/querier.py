@@ -8,6 +8,7 @@ Frames are read from a raw socket and decoded by scapy; nothing of the appliance
 """
 
 import ctypes
+import errno
 import os
 import socket
 import threading
@@ -20,9 +21,16 @@ from types import TracebackType
 from typing import Any, Self
 
 from lab_net import Namespace
-from scapy.contrib.igmpv3 import IGMPv3, IGMPv3mq, IGMPv3mr
+from scapy.layers.igmp import IGMPv3_MQ, IGMPv3_MR
 from scapy.layers.inet import IP, IPOption_Router_Alert
-from scapy.layers.inet6 import ICMPv6MLQuery2, ICMPv6MLReport2, IPv6, IPv6ExtHdrHopByHop, RouterAlert
+from scapy.layers.inet6 import (
+    ICMPv6MLDMultAddrRec,
+    ICMPv6MLQuery2,
+    ICMPv6MLReport2,
+    IPv6,
+    IPv6ExtHdrHopByHop,
+    RouterAlert,
+)
 from scapy.layers.l2 import Ether
 
 Address = IPv4Address | IPv6Address
@@ -82,8 +90,9 @@ class Querier:
 
     def query_igmp(self) -> None:
         """A general query (RFC 3376, 4.1) that asks for answers within a tenth of a second."""
-        header = IP(dst="224.0.0.1", ttl=1, tos=0xC0, options=[IPOption_Router_Alert()])
-        self._socket.send(bytes(Ether(dst="01:00:5e:00:00:01") / header / IGMPv3(mrcode=1) / IGMPv3mq()))
+        options = [IPOption_Router_Alert()]
+        header = IP(src="0.0.0.0", dst="224.0.0.1", ttl=1, tos=0xC0, options=options)
+        self._socket.send(bytes(Ether(dst="01:00:5e:00:00:01") / header / IGMPv3_MQ(mrcode=1)))
 
     def query_mld(self, source: str = "fe80::1") -> None:
         """The same for IPv6 (RFC 3810, 5.1)."""
@@ -106,6 +115,10 @@ class Querier:
                 frame, address = self._socket.recvfrom(65535)
             except BlockingIOError:
                 return
+            except OSError as error:
+                if error.errno != errno.ENETDOWN:  # told once, packet(7); it goes on when the link does
+                    raise
+                continue
             if address[2] != socket.PACKET_OUTGOING:
                 for record in decode_reports(frame):
                     self.records.append(record)
@@ -129,17 +142,25 @@ class Querier:
 def decode_reports(frame: bytes) -> Iterator[ReportRecord]:
     """The group records of an IGMPv3 or MLDv2 report; nothing of any other frame."""
     parsed: Any = Ether(frame)
-    if IGMPv3mr in parsed:
-        destination, records = parsed[IP].dst, parsed[IGMPv3mr].records
+    if IGMPv3_MR in parsed:
+        destination, records = parsed[IP].dst, parsed[IGMPv3_MR].records
         found = [(record.rtype, record.maddr, record.srcaddrs) for record in records]
     elif ICMPv6MLReport2 in parsed:
-        destination, records = parsed[IPv6].dst, parsed[ICMPv6MLReport2].records
+        destination = parsed[IPv6].dst
+        records = [record for first in parsed[ICMPv6MLReport2].records for record in list_chained(first)]
         found = [(record.rtype, record.dst, record.sources) for record in records]
     else:
         return
     assert destination in _ALL_V3_ROUTERS, f"a report to {destination}"
     for kind, group, sources in found:
         yield ReportRecord(kind, ip_address(group), frozenset(map(ip_address, sources)), destination)
+
+
+def list_chained(record: Any) -> Iterator[Any]:
+    """Scapy 2.8 hangs the second record of an MLDv2 report below the first."""
+    while isinstance(record, ICMPv6MLDMultAddrRec):
+        yield record
+        record = record.payload
 
 
 def open_raw_socket(namespace: Namespace, interface: str) -> socket.socket:
