@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What memberships are joined through: an interface that can send the reports now, or the reason why there is none.
 
-The kernel announces a membership some times after a change (RFC 3376, 8.1), then only when asked; after a lost carrier it
-announces nothing. So nothing is joined before reports can leave, and all is joined anew when they can again: a switch
-at the other end of a new link knows nothing.
+The kernel announces a membership some times after a change (RFC 3376, 8.1), then only when asked; after a lost
+carrier it announces nothing. So nothing is joined before reports can leave, and all is joined anew when they can
+again: a switch at the other end of a new link knows nothing.
 """
 
 from collections.abc import Collection
