@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
@@ -20,7 +20,7 @@ from studio import BLUE_GROUP, RED_GROUP, RouteLine, Studio
 
 from appliance.config.device import parse_device
 from appliance.config.memberships import Membership, render_memberships
-from appliance.config.schema import Match
+from appliance.config.schema import Match, Port
 from appliance.config.worker_spec import (
     MEMBERSHIPS_CHANGED,
     PortSpec,
@@ -60,13 +60,17 @@ def wait_problem(studio: Studio, text: str) -> None:
     studio.appliance.wait_until(lambda seen: any(text in problem for problem in seen["problems"]), "told")
 
 
-def apply(studio: Studio, *routes: RouteLine, change: dict[str, Any] | None = None) -> None:
+def build_text(studio: Studio, routes: Sequence[RouteLine], change: Mapping[str, Any] | None) -> str:
     """With `change`, fields of the first route's match and of the port `in` (`match`, `port`)."""
     document = yaml.safe_load(studio.config(routes))
     for section, fields in (change or {}).items():
         target = document["routes"][0]["match"] if section == "match" else document["ports"][0]
         target.update(fields)
-    done = studio.appliance.apply(yaml.safe_dump(document, sort_keys=False))
+    return yaml.safe_dump(document, sort_keys=False)
+
+
+def apply(studio: Studio, *routes: RouteLine, change: Mapping[str, Any] | None = None) -> None:
+    done = studio.appliance.apply(build_text(studio, routes, change))
     assert done.returncode == 0, done.stderr
 
 
@@ -189,6 +193,32 @@ def test_the_kernel_answers_queries(studio: Studio, tmp_path: Path) -> None:
         worker.terminate()
         querier.wait_for(lambda: not any(querier.wants(group) for group, _ in wanted))
         assert worker.wait(20) == 0
+
+
+@pytest.mark.skipif(
+    "host_stack" not in Port.model_fields, reason="this version has no `host_stack` of a port"
+)
+def test_queries_are_answered_while_media_bypasses_the_stack(listening: tuple[Studio, Querier]) -> None:
+    studio, querier = listening
+    change = {"port": {"host_stack": ["igmp", "mld"]}}
+    studio.appliance.start(build_text(studio, [RED, SIX], change))
+    wait_joined(studio, RED_GROUP, SIX_GROUP)
+    querier.wait_for(lambda: querier.wants(RED_GROUP) == querier.wants(SIX_GROUP) == ANY)
+    querier.forget_all()
+    querier.query_igmp()
+    querier.query_mld()
+    answers = {(RED_GROUP, IS_EX), (SIX_GROUP, IS_EX)}
+    querier.wait_for(lambda: answers <= {(str(record.group), record.kind) for record in querier.records})
+    # What is not routed any more is not in the next answer.
+    done = studio.appliance.apply(build_text(studio, [BLUE, SIX], change))
+    assert done.returncode == 0, done.stderr
+    querier.wait_for(lambda: querier.wants(RED_GROUP) is None and querier.wants(BLUE_GROUP) == ANY)
+    querier.forget_all()
+    querier.query_igmp()
+    querier.wait_for(
+        lambda: (BLUE_GROUP, IS_EX) in {(str(seen.group), seen.kind) for seen in querier.records}
+    )
+    assert querier.wants(RED_GROUP) is None
 
 
 @pytest.mark.skipif("source" not in Match.model_fields, reason="this version has no `source` in a match")
