@@ -22,6 +22,7 @@ class ActionKind(StrEnum):
     REMOVE_ROUTE = "remove-route"
     CHANGE_ROUTE = "change-route"
     ADD_ROUTE = "add-route"
+    CHANGE_MEMBERSHIP = "change-membership"
     RECORD_TEXT = "record-text"
 
 
@@ -36,7 +37,7 @@ class Action(BaseModel):
 
     kind: ActionKind
     subject: str
-    """The worker's or route's name; the file for record-text."""
+    """The worker's, route's or port's (change-membership) name; the file for record-text."""
     reason: str
     """What differs, for a person."""
 
@@ -57,7 +58,11 @@ def plan_changes(
     `running` is what the workers have open, where that is known; without it they run what `active` says.
     """
     before = build_specs(active) if running is None else running
-    return [*_plan_workers(before, build_specs(staged)), *_plan_routes(active, staged)]
+    return [
+        *_plan_workers(before, build_specs(staged)),
+        *_plan_routes(active, staged),
+        *_plan_memberships(active, staged),
+    ]
 
 
 def find_restarts(actions: list[Action]) -> list[Action]:
@@ -120,6 +125,14 @@ def _render(value: object) -> str:
     if isinstance(value, BaseModel):
         return "/".join(str(part) for part in value.model_dump().values())
     return str(value)
+
+
+def _plan_memberships(active: Config | None, staged: Config) -> Iterator[Action]:
+    before = {port.name: port.membership for port in active.ports} if active is not None else {}
+    for port in staged.ports:
+        if (seen := before.get(port.name, port.membership)) != port.membership:
+            reason = f"{seen} → {port.membership}"
+            yield Action(kind=ActionKind.CHANGE_MEMBERSHIP, subject=port.name, reason=reason)
 
 
 def _plan_routes(active: Config | None, staged: Config) -> Iterator[Action]:

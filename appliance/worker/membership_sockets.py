@@ -7,8 +7,11 @@ the interface by index, for both families.
 
 import contextlib
 import errno
+import os
+import resource
 import socket
 import struct
+from collections.abc import Callable
 from ipaddress import IPv4Address
 
 from appliance.config.memberships import Address
@@ -24,6 +27,10 @@ _SOURCE_REQUEST = "@I0L128s128s"
 
 # igmp_max_memberships groups and igmp_max_msf sources a socket (ip-sysctl.rst), and optmem_max bytes.
 _SOCKET_IS_FULL = frozenset({errno.ENOBUFS, errno.ENOMEM})
+
+# Left to the rest of the process: ports that are opened again, files that are written.
+_OTHER_DESCRIPTORS = 256
+
 _GONE = frozenset({errno.ENODEV, errno.EADDRNOTAVAIL, errno.EINVAL})
 
 
@@ -34,9 +41,9 @@ class SocketPool:
     closing its sockets.
     """
 
-    def __init__(self, ifindex: int, version: int) -> None:
-        self._ifindex = ifindex
+    def __init__(self, version: int, may_open: Callable[[], bool]) -> None:
         self._version = version
+        self._may_open = may_open
         self._sockets: dict[Seat, socket.socket] = {}
         self._counts: dict[socket.socket, int] = {}
         self._with_room: dict[socket.socket, None] = {}
@@ -55,6 +62,8 @@ class SocketPool:
         for candidate in list(self._with_room):
             if self._try_join(candidate, seat):
                 return
+        if not self._may_open():
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         fresh = socket.socket(_family(self._version), socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         try:
             _request(fresh, _JOIN_GROUP if seat.source is None else _JOIN_SOURCE_GROUP, seat)
@@ -107,9 +116,11 @@ class SocketPool:
 
 
 class MembershipSockets:
-    """All of a worker's seats, by pool."""
+    """All of a worker's seats, by pool. `most` sockets at most; absent: all the process may open, but for some."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int | None = None) -> None:
+        allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._most = allowed - _OTHER_DESCRIPTORS if most is None else most
         self._pools: dict[tuple[int, int, bool], SocketPool] = {}
 
     @property
@@ -123,8 +134,11 @@ class MembershipSockets:
 
     def join(self, seat: Seat) -> None:
         """Raises OSError."""
-        key = _key(seat)
-        self._pools.setdefault(key, SocketPool(*key[:2])).join(seat)
+        pool = self._pools.setdefault(_key(seat), SocketPool(seat.group.version, self._may_open))
+        pool.join(seat)
+
+    def _may_open(self) -> bool:
+        return self.socket_count < self._most
 
     def leave(self, seat: Seat) -> None:
         """Raises OSError; the seat is not held any more then either."""

@@ -92,6 +92,19 @@ def test_forgetting_leaves_one_family_of_one_interface(sockets: MembershipSocket
     assert (sockets.seats, read_groups()) == (set(), set())
 
 
+def test_the_rest_of_the_process_keeps_its_descriptors() -> None:
+    sockets = MembershipSockets(most=1)
+    for seat in SEATS[:LIMIT]:
+        sockets.join(seat)
+    with pytest.raises(OSError, match="Too many open files"):
+        sockets.join(SEATS[LIMIT])
+    assert (sockets.seats, sockets.socket_count) == (set(SEATS[:LIMIT]), 1)
+    sockets.leave(SEATS[0])
+    sockets.join(SEATS[LIMIT])
+    sockets.close()
+    assert read_groups() == set()
+
+
 def test_an_interface_that_is_not_there(sockets: MembershipSockets) -> None:
     with pytest.raises(OSError, match="No such device"):
         sockets.join(Seat(0x7FFF_FFFF, SEATS[0].group))
