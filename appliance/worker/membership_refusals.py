@@ -24,7 +24,7 @@ def explain_absent(interface: str, vlans: tuple[int, ...]) -> str:
     return (
         f"no interface sends with vlan {'.'.join(map(str, vlans))} through {interface}; "
         f"`ip link add link {parent} name {parent}.{tag} type vlan id {tag}` and set it up, "
-        "or write `membership: off` where the network sends the group anyway"
+        'or write `membership: "off"` where the network sends the group anyway'
     )
 
 

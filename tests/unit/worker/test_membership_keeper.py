@@ -56,7 +56,7 @@ def test_what_becomes_of_each(files: WorkerFiles) -> None:
             f"worker {files.name}: 239.211.1.1 from 192.0.2.1 not joined at nope0: the interface nope0 does not exist; "
             "it is joined when it comes",
             f"worker {files.name}: 239.211.1.1 not joined at lo: no interface sends with vlan 100.200 through lo; "
-            "`ip link add link lo.100 name lo.100.200 type vlan id 200` and set it up, or write `membership: off` "
+            '`ip link add link lo.100 name lo.100.200 type vlan id 200` and set it up, or write `membership: "off"` '
             "where the network sends the group anyway",
         ]
         write(files, JOINED)
