@@ -4,6 +4,7 @@
 Pure: documents in, blocks out.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 
 from appliance.cli.console import Block, Grid, Line, Tone
@@ -55,6 +56,7 @@ def _build_workers(document: StatusDocument) -> Iterator[Block]:
     yield Grid(header, [_build_worker(worker) for worker in document.workers])
     if any(not worker.balanced for worker in document.workers):
         yield Line("THE ACCOUNT DOES NOT BALANCE", Tone.BAD)
+    yield from (_build_memberships(worker) for worker in document.workers if worker.memberships)
     yield Line("")
 
 
@@ -64,6 +66,12 @@ def _build_worker(worker: WorkerRecord) -> list[str]:
     dropped = sum(account.dropped_frames.values())
     numbers = (account.received_frames, account.forwarded_frames, dropped)
     return [worker.name, pid, str(worker.generation), str(worker.restarts), *map(_group, numbers)]
+
+
+def _build_memberships(worker: WorkerRecord) -> Line:
+    counts = Counter(record.state for record in worker.memberships)
+    states = ", ".join(f"{_group(count)} {state}" for state, count in sorted(counts.items()))
+    return Line(f"{worker.name}: multicast memberships {states}")
 
 
 def _build_ports(

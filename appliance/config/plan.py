@@ -23,6 +23,7 @@ class ActionKind(StrEnum):
     REMOVE_ROUTE = "remove-route"
     CHANGE_ROUTE = "change-route"
     ADD_ROUTE = "add-route"
+    CHANGE_MEMBERSHIP = "change-membership"
     RECORD_TEXT = "record-text"
 
 
@@ -37,7 +38,7 @@ class Action(BaseModel):
 
     kind: ActionKind
     subject: str
-    """The worker's or route's name; the file for record-text."""
+    """The worker's, route's or port's (change-membership) name; the file for record-text."""
     reason: str
     """What differs, for a person."""
 
@@ -58,7 +59,11 @@ def plan_changes(
     `running` is what the workers have open, where that is known; without it they run what `active` says.
     """
     before = build_specs(active) if running is None else running
-    return [*_plan_workers(before, build_specs(staged)), *_plan_routes(active, staged)]
+    return [
+        *_plan_workers(before, build_specs(staged)),
+        *_plan_routes(active, staged),
+        *_plan_memberships(active, staged),
+    ]
 
 
 def find_restarts(actions: list[Action]) -> list[Action]:
@@ -123,6 +128,14 @@ def _render(value: object) -> str:
     if isinstance(value, tuple):
         return "/".join(value) or "none"
     return str(value)
+
+
+def _plan_memberships(active: Config | None, staged: Config) -> Iterator[Action]:
+    before = {port.name: port.membership for port in active.ports} if active is not None else {}
+    for port in staged.ports:
+        if (seen := before.get(port.name, port.membership)) != port.membership:
+            reason = f"{seen} → {port.membership}"
+            yield Action(kind=ActionKind.CHANGE_MEMBERSHIP, subject=port.name, reason=reason)
 
 
 def _plan_routes(active: Config | None, staged: Config) -> Iterator[Action]:

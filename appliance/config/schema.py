@@ -89,6 +89,11 @@ class Port(Section):
         description="what becomes of frames that no route takes: `drop`, the name of a route, "
         "or a list of outputs; absent: drop",
     )
+    membership: Literal["auto", "off"] = Field(
+        default="auto",
+        description="`auto`: the groups of routes are joined at its interface (IGMPv3, MLDv2); "
+        "`off`: the network sends them anyway",
+    )
     host_stack: HostStack | None = Field(
         default=None, description="classes of frames the host's network stack gets; absent: none"
     )

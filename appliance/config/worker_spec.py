@@ -5,6 +5,7 @@ The daemon makes a spec of the configuration (`build_worker_spec`) and writes it
 (`render_worker_spec`); the worker reads it (`load_worker_spec`). `WorkerFiles` says where the files are.
 """
 
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,10 @@ from appliance.config.schema import (
     XdpOptions,
 )
 from appliance.errors import WorkerError
+
+# Tells a worker to read memberships.json again. Workers of earlier versions ignore it, so that the daemon of an upgrade
+# may send it to any.
+MEMBERSHIPS_CHANGED = signal.SIGHUP
 
 
 class _Section(BaseModel):
@@ -79,6 +84,16 @@ class WorkerFiles:
     def error(self) -> Path:
         """Written by a worker that failed: `{"exit_code": 1, "message": "…"}`; its next start removes it."""
         return self.folder / "error.json"
+
+    @property
+    def memberships(self) -> Path:
+        """Written by the daemon, which then sends MEMBERSHIPS_CHANGED: the groups to join (`memberships`)."""
+        return self.folder / "memberships.json"
+
+    @property
+    def joined(self) -> Path:
+        """Written by the worker: what became of them (`MembershipReport` of telemetry)."""
+        return self.folder / "joined.json"
 
 
 def worker_files(runtime_dir: Path, name: str) -> WorkerFiles:

@@ -65,7 +65,7 @@ def start_worker(runtime_dir: Path, spec: WorkerSpec, cancelled: threading.Event
     files = worker_files(runtime_dir, spec.name)
     try:
         files.folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-        for stale in (files.state, files.error):
+        for stale in (files.state, files.error, files.joined):
             stale.unlink(missing_ok=True)
         write_atomically(files.spec, render_worker_spec(spec))
         process = _spawn(runtime_dir, files)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from appliance.config.entries import resolve_tables
 from appliance.config.load import Loaded
+from appliance.config.memberships import list_memberships
 from appliance.config.schema import Config
 from appliance.config.worker_spec import WorkerSpec, list_worker_files, worker_files
 from appliance.daemon.adopt import adopt_worker, is_held, read_lock_pid
@@ -25,6 +26,7 @@ from appliance.daemon.launch import (
     start_worker,
     wait_for_end,
 )
+from appliance.daemon.memberships import add_memberships, settle_memberships
 from appliance.daemon.publish import build_table, publish_table, read_port_indices
 from appliance.daemon.watch import Watch
 from appliance.errors import ApplianceError, WorkerError
@@ -157,9 +159,16 @@ class Supervisor:
             counters[name] = assign_counters(previous.get(name, {}), fates, _read_base(worker))
             indices = read_port_indices(worker.state)
             tables.append((worker, build_table(name, resolved.entries[name], indices, counters[name])))
+        wanted = {
+            name: list_memberships(loaded.config, resolved.entries.get(name, [])) for name in self.running
+        }
+        for worker, _ in tables:
+            add_memberships(worker, wanted[worker.name])
         for worker, table in tables:
             with table:
                 publish_table(worker.name, worker.state, table, generation, loaded.digest, worker.is_running)
+        for name, worker in self.running.items():
+            settle_memberships(worker, wanted[name])
         return counters
 
     def find_ahead(self, generation: int, digest: str) -> list[str]:

@@ -11,6 +11,7 @@ from appliance.telemetry.prometheus import build_registry, render_metrics
 from appliance.telemetry.records import (
     Account,
     DiscoveredRecord,
+    MembershipRecord,
     Observation,
     PortRecord,
     ProtectedRecord,
@@ -22,6 +23,7 @@ __all__ = [
     "Account",
     "DiscoveredRecord",
     "MediaIndex",
+    "MembershipRecord",
     "Observation",
     "PortRecord",
     "ProtectedRecord",

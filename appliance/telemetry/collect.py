@@ -9,6 +9,7 @@ from appliance.config.worker_spec import WorkerFiles, list_worker_files
 from appliance.fastpath import NativeError, PortCounters, PortHealth, PortInfo, StateSegment, WorkerSnapshot
 from appliance.telemetry.account import is_balanced, sum_accounts
 from appliance.telemetry.media import NO_MEDIA, MediaIndex, read_discovered, read_protected, read_route
+from appliance.telemetry.memberships import list_membership_problems, read_memberships
 from appliance.telemetry.problems import (
     list_port_problems,
     list_worker_problems,
@@ -76,6 +77,10 @@ def _collect_worker(
         return _describe_unreadable(files, restarts, error)
     worker = _build_worker(files.name, snapshot, ports, restarts)
     problems = list_worker_problems(worker, files)
+    if worker.alive:  # the kernel leaves for a dead one
+        report = read_memberships(files, worker.pid)
+        worker = worker.model_copy(update={"memberships": report.memberships})
+        problems = (*problems, *list_membership_problems(files, report))
     return Observation(
         workers=(worker,),
         ports=ports,

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from appliance.telemetry.records import Observation, PortRecord, WorkerRecord
+from appliance.telemetry.records import MEMBERSHIP_STATES, Observation, PortRecord, WorkerRecord
 
 # Field of PortRecord -> help text; the metric is appliance_port_<field>_total.
 PORT_COUNTERS: dict[str, str] = {
@@ -87,6 +87,16 @@ def _worker_metrics(workers: tuple[WorkerRecord, ...]) -> Iterator[Metric]:
     for worker in workers:
         restarts.add_metric([worker.name], worker.restarts)
     yield restarts
+    memberships = GaugeMetricFamily(
+        "appliance_worker_memberships",
+        "Multicast groups its routes need, by whether they are joined.",
+        labels=["worker", "state"],
+    )
+    for worker in workers:
+        for state in MEMBERSHIP_STATES:
+            count = sum(record.state == state for record in worker.memberships)
+            memberships.add_metric([worker.name, state], count)
+    yield memberships
 
 
 def _port_metrics(ports: tuple[PortRecord, ...]) -> Iterator[Metric]:

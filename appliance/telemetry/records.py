@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict
 
 from appliance.fastpath import MergePathCounters, Observed, PacingCounters
 
+MEMBERSHIP_STATES = ("joined", "waiting", "failed")
+
 
 class _Record(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
@@ -23,6 +25,30 @@ class Account(_Record):
     dropped_frames: dict[str, int] = {}
 
 
+class MembershipRecord(_Record):
+    """A multicast group the worker asks the network for, because a route needs it (IGMPv3 RFC 3376, MLDv2 RFC 3810).
+
+    `source` is None for any source; `vlans` are the tags of its frames, outermost first. `state` is "joined", "waiting"
+    (reports cannot leave now: no interface, no link, no IPv6; it is joined when they can) or "failed" (the kernel
+    refused; tried again every 10 s). `problem` says why.
+    """
+
+    interface: str
+    vlans: tuple[int, ...] = ()
+    group: str
+    source: str | None
+    state: str
+    problem: str | None = None
+
+
+class MembershipReport(_Record):
+    """What a worker leaves in `joined.json`. `problem` is about all of them: memberships.json cannot be read."""
+
+    pid: int
+    memberships: tuple[MembershipRecord, ...] = ()
+    problem: str | None = None
+
+
 class WorkerRecord(_Record):
     """One worker. `heartbeat_age_s` is None where its state segment cannot be read."""
 
@@ -36,6 +62,7 @@ class WorkerRecord(_Record):
     restarts: int
     balanced: bool
     account: Account
+    memberships: tuple[MembershipRecord, ...] = ()
 
 
 class PortRecord(_Record):

@@ -7,12 +7,13 @@ import os
 import signal
 from pathlib import Path
 
-from appliance.config.worker_spec import WorkerFiles, load_worker_spec
+from appliance.config.worker_spec import MEMBERSHIPS_CHANGED, WorkerFiles, load_worker_spec
 from appliance.errors import ApplianceError, ExitCode, WorkerError
 from appliance.telemetry.account import is_balanced, sum_accounts
 from appliance.telemetry.collect import read_ports
 from appliance.telemetry.records import PortRecord
 from appliance.worker.loop import LoopThread
+from appliance.worker.membership_keeper import CHECK_PERIOD_S, MembershipKeeper
 from appliance.worker.opened import OpenedWorker
 from appliance.worker.single import hold_lock
 
@@ -20,6 +21,7 @@ from appliance.worker.single import hold_lock
 LOOP_ENDED = signal.SIGUSR1
 _STDOUT, _STDERR = 1, 2  # the descriptors: sys.stdout is None where they were closed
 STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
+_WAITED_FOR = STOP_SIGNALS | {LOOP_ENDED, MEMBERSHIPS_CHANGED}
 
 
 def run_process(files: WorkerFiles) -> int:
@@ -46,14 +48,16 @@ def run_process(files: WorkerFiles) -> int:
 def detach_process() -> None:
     """Make the worker independent of whoever started it (law 1).
 
-    Its own session keeps Ctrl-C and a lost terminal away; SIGPIPE and SIGHUP would end it with the daemon's
-    pipes. The signals it waits for are blocked before any thread exists, so that every thread inherits that.
+    Its own session keeps Ctrl-C and a lost terminal away; SIGPIPE would end it with the daemon's pipes. A SIGHUP,
+    wherever it comes from, only makes it look at its memberships. The signals it waits for are blocked before any
+    thread exists, so that every thread inherits that.
     """
     if os.getpgrp() != os.getpid():  # a group's leader has been detached already, or was started by hand
         os.setsid()
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS | {LOOP_ENDED})
+    signal.pthread_sigmask(signal.SIG_BLOCK, _WAITED_FOR)
+    # Inherited from nohup it would be ignored, and sigwait(3) of an ignored signal is undefined.
+    signal.signal(MEMBERSHIPS_CHANGED, signal.SIG_DFL)
 
 
 def forward_until_stopped(files: WorkerFiles) -> tuple[PortRecord, ...]:
@@ -64,7 +68,8 @@ def forward_until_stopped(files: WorkerFiles) -> tuple[PortRecord, ...]:
     with OpenedWorker(spec, files) as opened:
         thread = LoopThread(opened.worker, spec.cpu, LOOP_ENDED)
         thread.start()
-        wait_for_end(thread)
+        with MembershipKeeper(files) as memberships:
+            wait_for_end(thread, memberships)
         opened.state.request_stop()
         thread.join()
         ports = read_ports(opened.state, spec.name)
@@ -73,12 +78,19 @@ def forward_until_stopped(files: WorkerFiles) -> tuple[PortRecord, ...]:
     return ports
 
 
-def wait_for_end(thread: LoopThread) -> None:
-    """Sleep until somebody asks this process to stop, or the loop ended by itself."""
+def wait_for_end(thread: LoopThread, memberships: MembershipKeeper) -> None:
+    """Keep the memberships until somebody asks this process to stop, or the loop ended by itself."""
     while thread.is_alive():
-        if signal.sigwait(STOP_SIGNALS | {LOOP_ENDED}) in STOP_SIGNALS:
+        taken = signal.sigtimedwait(_WAITED_FOR, CHECK_PERIOD_S)
+        number = None if taken is None else taken.si_signo
+        if number in STOP_SIGNALS:
             return
-        thread.join_if_ending()
+        if number is None:
+            memberships.check()
+        elif number == MEMBERSHIPS_CHANGED:
+            memberships.read()
+        else:
+            thread.join_if_ending()
 
 
 def render_final_account(name: str, ports: tuple[PortRecord, ...]) -> str:

@@ -10,7 +10,7 @@ from appliance.cli.status import find_exit_code
 from appliance.cli.status_page import build_page
 from appliance.daemon.api import DaemonStatus, GenerationStatus, StatusDocument
 from appliance.fastpath.names import DROP_LABELS
-from appliance.telemetry import Account, PortRecord, RouteRecord, WorkerRecord
+from appliance.telemetry import Account, MembershipRecord, PortRecord, RouteRecord, WorkerRecord
 
 CheckGolden = Callable[[str, str], None]
 
@@ -32,7 +32,17 @@ def build_port(name: str, device: str, adapter: str, **counters: int) -> PortRec
     return PortRecord.model_validate(fields | counters)
 
 
-def build_document(received: int = 4_320_012, problems: tuple[str, ...] = ()) -> StatusDocument:
+MEMBERSHIPS = tuple(
+    MembershipRecord(interface="ens1f0", group=f"239.1.2.{host}", source=None, state=state)
+    for host, state in enumerate(("joined", "joined", "waiting"))
+)
+
+
+def build_document(
+    received: int = 4_320_012,
+    problems: tuple[str, ...] = (),
+    memberships: tuple[MembershipRecord, ...] = (),
+) -> StatusDocument:
     dropped = NO_DROPS | {"no_route": 12}
     forwarded = received - 12
     ingress = build_port(
@@ -53,6 +63,7 @@ def build_document(received: int = 4_320_012, problems: tuple[str, ...] = ()) ->
                 restarts=0,
                 balanced=True,
                 account=Account(received_frames=received, forwarded_frames=forwarded, dropped_frames=dropped),
+                memberships=memberships,
             ),
         ),
         ports=(
@@ -84,12 +95,13 @@ PAGES: dict[str, tuple[StatusDocument, StatusDocument | None, int]] = {
     "all-well": (build_document(), None, 0),
     "problems": (
         build_document(
+            memberships=MEMBERSHIPS,
             problems=(
                 "configuration not applied: /etc/appliance/config.yaml: not applied, because frames would be "
                 "lost while workers restart; to accept that: `appliance apply --allow-restart`\n"
                 "  restart worker main: cpu 1 → 2",
                 "worker main: no heartbeat for 3.0 s, one every 0.2 s was wanted; look whether its CPU is taken",
-            )
+            ),
         ),
         None,
         1,

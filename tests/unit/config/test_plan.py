@@ -49,6 +49,12 @@ def test_the_same_is_nothing() -> None:
     assert describe(build(), build()) == []
 
 
+def test_joining_or_not_restarts_nothing() -> None:
+    off = build(BASE.replace('"memory:a", worker: one}', '"memory:a", worker: one, membership: "off"}'))
+    assert describe(build(), off) == ["change membership a: auto → off"]
+    assert find_restarts(plan_changes(build(), off)) == []
+
+
 def test_written_otherwise_is_nothing() -> None:
     explicit = BASE.replace("{name: one}", "{name: one, wait: adaptive}")
     a, b = (

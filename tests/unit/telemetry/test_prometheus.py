@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from appliance.fastpath.names import DROP_LABELS
 from appliance.telemetry import (
     Account,
+    MembershipRecord,
     Observation,
     PortRecord,
     RouteRecord,
@@ -44,6 +45,10 @@ WORKER = WorkerRecord(
     restarts=3,
     balanced=False,
     account=Account(),
+    memberships=tuple(
+        MembershipRecord(interface="ens4", group=f"239.1.2.{host}", source=None, state=state)
+        for host, state in enumerate(("joined", "failed", "joined"))
+    ),
 )
 ROUTE = RouteRecord(name='camera "1"\\\n', frames=2**53, bytes=6)
 SEEN = Observation(workers=(WORKER,), ports=(PORT,), routes=(ROUTE,), problems=("one", "two"))
@@ -103,6 +108,11 @@ def test_how_a_port_works_is_shown(samples: Samples) -> None:
         "adapter": "native",
         "region": "1",
     }
+
+
+def test_memberships_by_state(samples: Samples) -> None:
+    for state, count in {"joined": 2, "waiting": 0, "failed": 1}.items():
+        assert samples["appliance_worker_memberships", (("state", state), ("worker", "main"))] == count
 
 
 def test_routes_and_problems(samples: Samples) -> None:
