@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from appliance.config.check_routes import check_outputs, check_port, check_routes
 from appliance.config.entries import Entry, PortNames, Tables, compute_shape, index_ports, resolve_tables
-from appliance.config.messages import render_unknown_name
 from appliance.config.host_stack import find_host_stack_problems
+from appliance.config.messages import render_unknown_name
 from appliance.config.schema import (
     MAX_OUTPUTS,
     MAX_PORTS_PER_WORKER,

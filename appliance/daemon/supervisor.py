@@ -158,7 +158,9 @@ class Supervisor:
             fates = resolved.list_fates(name)
             counters[name] = assign_counters(previous.get(name, {}), fates, _read_base(worker))
             indices = read_port_indices(worker.state)
-            tables.append((worker, build_table(name, resolved.entries[name], indices, counters[name])))
+            tables.append(
+                (worker, build_table(name, resolved.entries.get(name, []), indices, counters[name]))
+            )
         wanted = {
             name: list_memberships(loaded.config, resolved.entries.get(name, [])) for name in self.running
         }
