@@ -43,9 +43,12 @@ class Tables:
     conflicts: list[tuple[Entry, Entry]] = field(default_factory=list)
 
     def list_fates(self, worker: str) -> dict[str, str]:
-        """What has counters in this worker, in the order of the file → where its frames go, for a person."""
+        """What has counters in this worker, in the order of the file → where its frames go, for a person.
+
+        Nothing, where it is a running worker that the configuration no longer has.
+        """
         ports: dict[str, dict[str, None]] = {}
-        for entry in self.entries[worker]:
+        for entry in self.entries.get(worker, []):
             ports.setdefault(entry.name, {}).update(dict.fromkeys(output.port for output in entry.outputs))
         return {name: ", ".join(names) or "drop" for name, names in ports.items()}
 

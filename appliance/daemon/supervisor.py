@@ -156,7 +156,9 @@ class Supervisor:
             fates = resolved.list_fates(name)
             counters[name] = assign_counters(previous.get(name, {}), fates, _read_base(worker))
             indices = read_port_indices(worker.state)
-            tables.append((worker, build_table(name, resolved.entries[name], indices, counters[name])))
+            tables.append(
+                (worker, build_table(name, resolved.entries.get(name, []), indices, counters[name]))
+            )
         for worker, table in tables:
             with table:
                 publish_table(worker.name, worker.state, table, generation, loaded.digest, worker.is_running)

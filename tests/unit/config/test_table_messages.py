@@ -3,6 +3,7 @@
 
 import pytest
 
+from appliance.config.entries import resolve_tables
 from appliance.config.load import parse_config
 from appliance.errors import ConfigError
 
@@ -210,3 +211,11 @@ def test_more_routes_than_a_table_holds() -> None:
         "c.yaml:1: workers[0]: worker main has 16385 routes, a route counts once for each of its ports, "
         "at most 16384; add a worker"
     ]
+
+
+def test_a_running_worker_the_configuration_no_longer_has_has_no_routes() -> None:
+    """The daemon takes over what runs (law 1), and asks for its table before it ends it."""
+    text = list_routes("match: {port: a, vlan: any}, drop: true")
+    tables = resolve_tables(parse_config(text, "c.yaml").config)
+    assert tables.list_fates("gone") == {}
+    assert tables.entries.get("gone") is None
