@@ -109,7 +109,7 @@ static void frame_write(const struct merge_bench *bench, uint64_t at, uint8_t *f
     uint32_t flow = (uint32_t)(at % bench->flows);
     uint64_t frame_ns = (uint64_t)PATHS * FRAME_NS * bench->flows;
     uint32_t timestamp = (uint32_t)(index / 64 * (64 * frame_ns) * 9 / 100000); /* 90 kHz, 64 frames a picture */
-    uint32_t words[3] = {__builtin_bswap32(0x80600000U | ((uint32_t)(index + flow * 977U) & 0xffff)),
+    uint32_t words[3] = {__builtin_bswap32(0x80600000U | (((uint32_t)index + flow * 977U) & 0xffff)),
                          __builtin_bswap32(timestamp), __builtin_bswap32(0xcafe0000U + flow)};
     frame[32] = (uint8_t)(flow >> 8);
     frame[33] = (uint8_t)flow;
@@ -119,7 +119,7 @@ static void frame_write(const struct merge_bench *bench, uint64_t at, uint8_t *f
 static void path_fill(struct merge_bench *bench, unsigned path, const uint8_t *built) {
     const struct fp_ring *ring = &bench->rig.ports[path]->rx[0];
     uint32_t head = ring->shared->head;
-    uint64_t behind = path == FP_MERGE_A ? bench->skew_ns / (PATHS * FRAME_NS) : 0;
+    uint64_t behind = path == FP_MERGE_A ? bench->skew_ns / ((uint64_t)PATHS * FRAME_NS) : 0;
     for (uint32_t i = 0; i + 1 < ring->slots; i++) {
         struct netmap_slot *slot = &ring->shared->slot[(head + i) % ring->slots];
         uint8_t *frame = fp_ring_buffer(ring, slot->buf_idx);
@@ -154,11 +154,11 @@ static void flow_add(struct merge_bench *bench, uint16_t flow) {
     config.slots = (uint32_t)fp_merge_plan_slots(bench->window_ns, rate);
     bench->arena_bytes += fp_merge_plan_bytes(&config);
     CHECK_EQ(fp_table_add_merge(bench->rig.table, flow, &config), 0);
-    for (uint16_t path = 0; path < PATHS; path++) {
+    for (uint32_t path = 0; path < PATHS; path++) {
         struct frame_shape shape = {.group = flow, .udp_port = 6000};
-        struct fp_route route = rig_route_of(&shape, path, 1U << OUT, (uint16_t)(PATHS * flow + path));
+        struct fp_route route = rig_route_of(&shape, (uint16_t)path, 1U << OUT, (uint16_t)(PATHS * flow + path));
         route.media.merge = (uint16_t)(flow + 1U);
-        route.media.path = path;
+        route.media.path = (uint16_t)path;
         CHECK_EQ(fp_table_add(bench->rig.table, &route), 0);
     }
 }
@@ -180,7 +180,7 @@ static void run_merge(struct merge_bench *bench, uint32_t laps) {
     double best = 1e9;
     merge_open(bench);
     /* Path B begins behind: first with frames nobody on path A has had. */
-    uint32_t settling = SETTLING_LAPS + (uint32_t)(bench->skew_ns / (PATHS * FRAME_NS) / (LANE_SLOTS - 1));
+    uint32_t settling = SETTLING_LAPS + (uint32_t)(bench->skew_ns / ((uint64_t)PATHS * FRAME_NS) / (LANE_SLOTS - 1));
     for (uint32_t lap = 0; lap < laps + settling; lap++) {
         merge_fill(bench);
         double start = lane_now_ns();

@@ -1,7 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "merge_lines.h"
+#include "check.h"
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+
+uint64_t merge_next_number(char **at) {
+    char *end = *at;
+    unsigned long long number = strtoull(*at, &end, 10);
+    CHECK(end > *at);
+    *at = end;
+    return number;
+}
 
 static void print_path(const struct fp_merge_path_counters *path, char letter) {
     (void)printf("path %c %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n",

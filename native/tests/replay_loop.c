@@ -8,7 +8,7 @@
 #include "media_rig.h"
 #include "merge_lines.h"
 
-enum { FLOW = 7, NUMBER = 5 };
+enum { FLOW = 7, NUMBER = 5, LINE_BYTES = 256 };
 
 static const struct fp_merge *merge_of(const struct rig *rig) {
     return fp_arena_merge(rig->state->segment, rig->worker->table->merge_at[NUMBER]);
@@ -39,12 +39,14 @@ static const char *verdict_of(const struct rig *rig, uint32_t path, const struct
     return "late";
 }
 
-static void take_frame(struct rig *rig) {
+static void take_frame(struct rig *rig, char *at) {
     struct media_frame frame = {.flow = FLOW};
     struct media_frame out;
-    uint16_t path;
-    uint32_t handle;
-    CHECK_EQ(scanf("%hu %hu %u %u %u", &path, &frame.sequence, &frame.timestamp, &frame.ssrc, &handle), 5);
+    uint16_t path = (uint16_t)merge_next_number(&at);
+    frame.sequence = (uint16_t)merge_next_number(&at);
+    frame.timestamp = (uint32_t)merge_next_number(&at);
+    frame.ssrc = (uint32_t)merge_next_number(&at);
+    uint32_t handle = (uint32_t)merge_next_number(&at);
     struct fp_port_counters before = rig_counters(rig, path);
     uint64_t duplicates = merge_of(rig)->rare[path & 1U].duplicate_frames;
     media_inject(rig, path, &frame);
@@ -59,17 +61,20 @@ static void take_frame(struct rig *rig) {
 int main(void) {
     struct fp_merge_config config = {.id = 1};
     struct rig rig;
-    CHECK_EQ(scanf("%" SCNu64 " %" SCNu64 " %u %u", &config.window_ns, &config.silence_ns, &config.slots,
-                   &config.hold_frames),
-             4);
+    char line[LINE_BYTES];
+    CHECK(fgets(line, sizeof line, stdin) != NULL);
+    char *at = line;
+    config.window_ns = merge_next_number(&at);
+    config.silence_ns = merge_next_number(&at);
+    config.slots = (uint32_t)merge_next_number(&at);
+    config.hold_frames = (uint32_t)merge_next_number(&at);
     open_loop(&rig, &config);
-    char what;
-    uint64_t now_ns;
-    while (scanf(" %c %" SCNu64, &what, &now_ns) == 2) {
-        media_set_clock(now_ns);
-        if (what == 'f') {
-            take_frame(&rig);
-        } else if (what == 'r') {
+    while (fgets(line, sizeof line, stdin) != NULL) {
+        at = line + 1;
+        media_set_clock(merge_next_number(&at));
+        if (line[0] == 'f') {
+            take_frame(&rig, at);
+        } else if (line[0] == 'r') {
             struct fp_merge_counters counters = media_merge(&rig, NUMBER);
             merge_print(&counters);
         }

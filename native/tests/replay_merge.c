@@ -17,15 +17,6 @@ enum { RELEASED_AT_ONCE = 3, LINE_BYTES = 256 };
 
 static const char *const names[] = {"forward", "hold", "merged", "duplicate", "late", "again"};
 
-/* The next number of a line. */
-static uint64_t next_number(char **at) {
-    char *end = *at;
-    unsigned long long number = strtoull(*at, &end, 10);
-    CHECK(end > *at);
-    *at = end;
-    return number;
-}
-
 static void release(struct fp_merge *merge, uint64_t now_ns) {
     struct fp_merge_held out[RELEASED_AT_ONCE];
     uint32_t count = RELEASED_AT_ONCE;
@@ -40,11 +31,11 @@ static void release(struct fp_merge *merge, uint64_t now_ns) {
 
 static void take_frame(struct fp_merge *merge, uint64_t now_ns, char *at) {
     struct fp_merge_frame frame;
-    frame.path = (uint16_t)next_number(&at);
-    frame.sequence = (uint16_t)next_number(&at);
-    frame.timestamp = (uint32_t)next_number(&at);
-    frame.ssrc = (uint32_t)next_number(&at);
-    uint32_t handle = (uint32_t)next_number(&at);
+    frame.path = (uint16_t)merge_next_number(&at);
+    frame.sequence = (uint16_t)merge_next_number(&at);
+    frame.timestamp = (uint32_t)merge_next_number(&at);
+    frame.ssrc = (uint32_t)merge_next_number(&at);
+    uint32_t handle = (uint32_t)merge_next_number(&at);
     CHECK(frame.path < FP_MERGE_PATHS);
     enum fp_merge_verdict verdict = fp_merge_offer(merge, &frame, now_ns);
     while (verdict == FP_MERGE_AGAIN) {
@@ -69,10 +60,10 @@ static void print_counters(struct fp_merge *merge, uint64_t now_ns) {
 static struct fp_merge *create(char *at) {
     struct fp_merge_config config;
     struct fp_merge *merge = NULL;
-    config.window_ns = next_number(&at);
-    config.silence_ns = next_number(&at);
-    config.slots = (uint32_t)next_number(&at);
-    config.hold_frames = (uint32_t)next_number(&at);
+    config.window_ns = merge_next_number(&at);
+    config.silence_ns = merge_next_number(&at);
+    config.slots = (uint32_t)merge_next_number(&at);
+    config.hold_frames = (uint32_t)merge_next_number(&at);
     uint64_t bytes = fp_merge_plan_bytes(&config);
     CHECK(bytes > 0);
     CHECK_EQ(posix_memalign((void **)&merge, 64, bytes), 0);
@@ -86,7 +77,7 @@ int main(void) {
     struct fp_merge *merge = create(line);
     while (fgets(line, sizeof line, stdin) != NULL) {
         char *at = line + 1;
-        uint64_t now_ns = next_number(&at);
+        uint64_t now_ns = merge_next_number(&at);
         if (line[0] == 'f') {
             take_frame(merge, now_ns, at);
         } else if (line[0] == 't') {

@@ -132,18 +132,18 @@ static void test_many_flows(void) {
     enum { FLOWS = 300, ROUNDS = 40 };
     struct rig rig;
     media_open(&rig, 2048);
-    for (uint16_t flow = 0; flow < FLOWS; flow++) {
+    for (unsigned flow = 0; flow < FLOWS; flow++) {
         media_add_merge(&rig, flow, flow + 1U, WINDOW_NS);
         for (uint16_t path = 0; path < 2; path++) {
-            struct fp_route route = media_merge_route(flow, path, flow);
+            struct fp_route route = media_merge_route((uint16_t)flow, path, flow);
             media_add(&rig, &route);
         }
     }
     rig_publish(&rig);
-    for (uint16_t round = 0; round < ROUNDS; round++) {
+    for (unsigned round = 0; round < ROUNDS; round++) {
         media_set_clock(media_clock() + FRAME_NS);
-        for (uint16_t flow = 0; flow < FLOWS; flow++) {
-            struct media_frame frame = {.flow = flow, .sequence = (uint16_t)(round + flow), .ssrc = flow};
+        for (unsigned flow = 0; flow < FLOWS; flow++) {
+            struct media_frame frame = {.flow = (uint16_t)flow, .sequence = (uint16_t)(round + flow), .ssrc = flow};
             media_inject(&rig, (uint32_t)(flow + round) % 2, &frame);
             media_inject(&rig, (uint32_t)(flow + round + 1) % 2, &frame);
         }
@@ -304,9 +304,10 @@ static void test_pacing(void) {
     route.media.pacing = 1;
     media_add(&rig, &route);
     rig_publish(&rig);
-    for (uint16_t i = 0; i < 1 + 2 * PACKETS; i++) {
+    for (unsigned i = 0; i < 1 + 2 * PACKETS; i++) {
         bool marker = i % PACKETS == 0; /* the first one ends a picture nobody saw */
-        struct media_frame frame = {.flow = FLOW, .sequence = i, .timestamp = i / PACKETS, .ssrc = 1, .marker = marker};
+        struct media_frame frame = {
+            .flow = FLOW, .sequence = (uint16_t)i, .timestamp = i / PACKETS, .ssrc = 1, .marker = marker};
         media_set_clock(media_clock() + (i <= PACKETS ? 0 : 192000));
         media_inject(&rig, 0, &frame);
         media_turn(&rig);
@@ -355,8 +356,8 @@ static uint32_t send_all_ways(struct rig *rig, uint16_t observe, int shapes, uin
                                      FP_SET_SSRC | FP_DECREMENT_TTL};
     uint32_t lengths = 0;
     media_open(rig, SLOTS);
-    for (uint16_t i = 0; i < (shapes ? 4 : 2); i++) {
-        struct fp_route route = media_route(i, 0);
+    for (unsigned i = 0; i < (shapes ? 4U : 2U); i++) {
+        struct fp_route route = media_route((uint16_t)i, 0);
         route.media.observe = observe;
         route.outputs[0].rewrite.set = sets[i];
         route.outputs[0].rewrite.udp_port = 7000;
