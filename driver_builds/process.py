@@ -27,7 +27,7 @@ _running: set[subprocess.Popen[bytes]] = set()
 _held: set[int] = set()
 
 # strerror(ENOSPC), in English by the environment programs are run in.
-DISK_FULL = "No space left on device"
+_DISK_FULL = "No space left on device"
 # What tar says where a write was cut short by it.
 _CUT_SHORT = re.compile(r"Wrote only [0-9]+ of [0-9]+ bytes")
 # gcc's words when the kernel killed its compiler, and the C library's when there was none to be had.
@@ -95,10 +95,10 @@ def append_log(log: Path, heading: str, output: str) -> None:
 def check_host(output: str) -> None:
     """Raises when a program failed because of this host: recorded as its own failure it would not be tried again."""
     for line in output.splitlines():
-        if DISK_FULL in line:
+        if _DISK_FULL in line:
             raise DiskFullError(describe_disk_full(line))
         if _CUT_SHORT.search(line):
-            raise DiskFullError(describe_disk_full(f"{line.strip()}: {DISK_FULL}"))
+            raise DiskFullError(describe_disk_full(f"{line.strip()}: {_DISK_FULL}"))
         if any(words in line for words in _OUT_OF_MEMORY):
             raise OutOfMemoryError(
                 f"{line.strip()}; give the host more memory, or run it again with fewer --jobs"

@@ -74,13 +74,14 @@ def _configure(
     (folder / "config.mak").write_text(overrides, "utf-8")
     log = build.get_log(subject)
     done = build.builder.run(_build_command(build, drivers), cwd=folder, log=log)
+    probe_log = _read_probe_log(folder)
     # A compiler that found no space is a "no" to netmap's probing, which then ends well.
-    process.check_host(done.output)
-    process.check_host(_read_probe_log(folder))
+    process.check_host(f"{done.output}\n{probe_log}")
     found = (folder / CONFIG_HEADER).read_text("utf-8") if (folder / CONFIG_HEADER).exists() else ""
     count = len(re.findall(r"(?m)^\s*#define NETMAP_LINUX_", found))
     if done.status != 0 or count < _FEWEST_FOUND or _ALWAYS_FOUND not in found:
-        _append_probe_log(folder, log)
+        with log.open("a", encoding="utf-8") as stream:
+            stream.write(probe_log)
         raise StageError(
             Stage.PROBE,
             subject,
@@ -120,11 +121,6 @@ def _build_command(build: BuildContext, drivers: list[Driver]) -> list[str]:
         "--kernel-opts=KCFLAGS=-g0\\ -pipe CONFIG_MODVERSIONS= objtool=/bin/true",
         *(f"--{'enable' if name in wanted else 'disable'}-{name}" for name in SUBSYSTEMS),
     ]
-
-
-def _append_probe_log(folder: Path, log: Path) -> None:
-    with log.open("a", encoding="utf-8") as stream:
-        stream.write(_read_probe_log(folder))
 
 
 def _read_probe_log(folder: Path) -> str:

@@ -8,6 +8,7 @@
  */
 #include "check.h"
 #include "discovery.h"
+#include "format_1080p50.h"
 #include "pacing.h"
 #include <time.h>
 
@@ -127,17 +128,7 @@ static double lap_of(uint32_t set, uint64_t step_ns) {
 }
 
 static void open_set(uint32_t set, uint32_t routes) {
-    struct fp_pacing_format format = {.packets = PICTURE_FRAMES,
-                                      .pictures = 50,
-                                      .per_s = 1,
-                                      .active_lines = 1080,
-                                      .total_lines = 1125,
-                                      .sender = FP_SENDER_NARROW,
-                                      .schedule = FP_SCHEDULE_GAPPED,
-                                      .anchor = FP_ANCHOR_EPOCH,
-                                      .max_udp_bytes = 1500,
-                                      .id = 1,
-                                      .troffset_ns = 764444};
+    struct fp_pacing_format format = {FORMAT_1080P50(PICTURE_FRAMES, FP_ANCHOR_EPOCH, 1500), .troffset_ns = 764444};
     memset(observations, 0, sizeof observations);
     memset(pacings, 0, sizeof pacings);
     memset(numbers, 0, sizeof numbers);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lane.h"
 #include "check.h"
+#include "format_1080p50.h"
 #include "frame.h"
 #include <string.h>
 #include <time.h>
@@ -73,16 +74,7 @@ static void routes_add(struct lane *lane) {
 }
 
 static void format_add(struct lane *lane) {
-    const struct fp_pacing_format format = {.packets = LANE_PICTURE_FRAMES,
-                                            .pictures = 50,
-                                            .per_s = 1,
-                                            .active_lines = 1080,
-                                            .total_lines = 1125,
-                                            .sender = FP_SENDER_NARROW,
-                                            .schedule = FP_SCHEDULE_GAPPED,
-                                            .anchor = FP_ANCHOR_FIRST,
-                                            .max_udp_bytes = 1500,
-                                            .id = 1};
+    const struct fp_pacing_format format = {FORMAT_1080P50(LANE_PICTURE_FRAMES, FP_ANCHOR_FIRST, 1500)};
     CHECK_EQ(fp_table_add_pacing(lane->rig.table, &format), 0);
 }
 

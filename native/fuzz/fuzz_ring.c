@@ -4,6 +4,7 @@
  * and rewrites of any bytes: nothing outside the buffers is touched, and every frame is accounted for.
  */
 #include "check.h"
+#include "format_1080p50.h"
 #include "port.h"
 #include "rig.h"
 #include "table.h"
@@ -151,16 +152,7 @@ static void outputs_empty(struct rig *rig, struct ports *saved) {
 
 /* A format, and merges 0 and 1, whose windows may change from one table to the next. */
 static void media_add(struct rig *rig, struct input *input) {
-    const struct fp_pacing_format format = {.packets = 3,
-                                            .pictures = 50,
-                                            .per_s = 1,
-                                            .active_lines = 1080,
-                                            .total_lines = 1125,
-                                            .sender = FP_SENDER_NARROW,
-                                            .schedule = FP_SCHEDULE_GAPPED,
-                                            .anchor = FP_ANCHOR_FIRST,
-                                            .max_udp_bytes = 1500,
-                                            .id = 1};
+    const struct fp_pacing_format format = {FORMAT_1080P50(3, FP_ANCHOR_FIRST, 1500)};
     uint8_t choice = 0;
     take(input, &choice, 1);
     (void)fp_table_add_pacing(rig->table, &format);

@@ -61,14 +61,19 @@ static void take_back(struct fp_worker *worker, struct fp_worker_port *port) {
     atomic_store_explicit(&port->recovery.custody, FP_CUSTODY_LOOP, memory_order_release);
 }
 
-static void check_own(struct fp_worker *worker, struct fp_worker_port *port) {
-    uint64_t missed = port->missed_before + atomic_load_explicit(&port->recovery.missed, memory_order_relaxed);
-    enum fp_link link = (enum fp_link)atomic_load_explicit(&port->recovery.link, memory_order_relaxed);
-    uint64_t passed = port->passed_before + atomic_load_explicit(&port->recovery.passed, memory_order_relaxed);
+void fp_worker_count_seen(struct fp_worker_port *port, uint64_t missed, uint64_t passed) {
+    missed += port->missed_before;
+    passed += port->passed_before;
     port->counters_changed = port->counters_changed || port->counters.missed_frames != missed ||
                              port->counters.passed_to_host_frames != passed;
     port->counters.missed_frames = missed;
     port->counters.passed_to_host_frames = passed;
+}
+
+static void check_own(struct fp_worker *worker, struct fp_worker_port *port) {
+    enum fp_link link = (enum fp_link)atomic_load_explicit(&port->recovery.link, memory_order_relaxed);
+    fp_worker_count_seen(port, atomic_load_explicit(&port->recovery.missed, memory_order_relaxed),
+                         atomic_load_explicit(&port->recovery.passed, memory_order_relaxed));
     if (link == FP_LINK_DOWN && !fp_worker_port_rests(worker, port)) {
         fp_worker_sync_done(worker, port, FP_E_SYSTEM); /* a port without traffic would never show it */
     }

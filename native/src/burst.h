@@ -16,6 +16,9 @@
  */
 enum { FP_BATCH_FRAMES = 8 };
 
+/* Frames up to so long are fetched whole where they are copied; of longer ones the processor finds the rest itself. */
+enum { FP_LINE_BYTES = 64, FP_FETCHED_BYTES = 2048 };
+
 /* A transmit ring during a burst. Its free slots are a run up to the ring's end, and the rest from its beginning on. */
 struct fp_cursor {
     struct netmap_slot *slot; /* next to fill */

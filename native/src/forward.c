@@ -20,8 +20,6 @@ struct item {
     uint64_t words[FP_KEY_WORDS];       /* of one shape: masked; else the key's */
 };
 
-enum { LINE_BYTES = 64, MOST_FETCHED_BYTES = 2048 };
-
 /* Slots to frames, whose first lines are fetched, or all lines where they will be copied. Returns how many. */
 static inline __attribute__((always_inline)) uint32_t take_run(struct fp_burst *burst, struct item *item, uint32_t at,
                                                                uint32_t count, bool whole) {
@@ -35,8 +33,8 @@ static inline __attribute__((always_inline)) uint32_t take_run(struct fp_burst *
         __builtin_prefetch(item->frame.bytes);
         if (whole) {
             uint32_t length = fp_frame_length(&item->frame);
-            length = length < MOST_FETCHED_BYTES ? length : MOST_FETCHED_BYTES;
-            for (uint32_t line = LINE_BYTES; line < length; line += LINE_BYTES) {
+            length = length < FP_FETCHED_BYTES ? length : FP_FETCHED_BYTES;
+            for (uint32_t line = FP_LINE_BYTES; line < length; line += FP_LINE_BYTES) {
                 __builtin_prefetch(item->frame.bytes + line, 0, 2);
             }
         }

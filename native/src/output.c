@@ -22,8 +22,6 @@ static void rewrite_all(uint8_t *bytes, const struct fp_frame *frame, const stru
     fp_rewrite_apply(bytes, &layout, rewrite);
 }
 
-enum { LINE_BYTES = 64, MOST_FETCHED_BYTES = 2048 };
-
 /*
  * The lines the next copy to this output will write, most likely as many as this one: else each copy begins by waiting
  * for them (1 to 4 at 1,404 bytes: 1.40 times the time of memcpy alone without this, 0.97 with it). Longer frames are
@@ -31,9 +29,9 @@ enum { LINE_BYTES = 64, MOST_FETCHED_BYTES = 2048 };
  */
 static inline void fetch_next(const struct fp_cursor *cursor, uint32_t length) {
     uint32_t buffer = cursor->run > 1 ? fp_word_buffer(fp_slot_load(cursor->slot + 1)) : 0;
-    if (length <= MOST_FETCHED_BYTES && buffer - cursor->first_buffer < cursor->buffer_span) {
+    if (length <= FP_FETCHED_BYTES && buffer - cursor->first_buffer < cursor->buffer_span) {
         const uint8_t *to = fp_ring_buffer(cursor->ring, buffer);
-        for (uint32_t line = 0; line < length; line += LINE_BYTES) {
+        for (uint32_t line = 0; line < length; line += FP_LINE_BYTES) {
             __builtin_prefetch(to + line, 1);
         }
     }

@@ -239,9 +239,7 @@ static void count_missed_last(struct fp_worker *worker) {
         struct fp_port_seen seen;
         if (port->port->ops->check != NULL) {
             port->port->ops->check(port->port, &seen);
-            port->counters.missed_frames = port->missed_before + seen.missed_frames;
-            port->counters.passed_to_host_frames = port->passed_before + seen.passed_frames;
-            port->counters_changed = true;
+            fp_worker_count_seen(port, seen.missed_frames, seen.passed_frames);
         }
     }
 }

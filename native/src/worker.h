@@ -68,6 +68,8 @@ void fp_worker_check_ports(struct fp_worker *worker);
 void fp_worker_sync_done(struct fp_worker *worker, struct fp_worker_port *port, int result);
 /* An egress port without room, and an ingress port without frames, of the same description. */
 void fp_worker_make_absent(struct fp_worker_port *port);
+/* absence.c: what an open port has missed and passed to the host since it was opened, added to what was before. */
+void fp_worker_count_seen(struct fp_worker_port *port, uint64_t missed, uint64_t passed);
 /* Lays the descriptors of all ports out for poll(2). */
 void fp_worker_lay_out_fds(struct fp_worker *worker);
 /* Sleeps in poll(2) until a port has frames, at most FP_WAIT_MS. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Media through the true loop over memory ports: merges, observers, the list of flows without a route. */
 #include "check.h"
+#include "format_1080p50.h"
 #include "media.h"
 #include "media_rig.h"
 #include <string.h>
@@ -285,16 +286,7 @@ static void test_observed_run_and_histogram(void) {
 /* Two pictures of 100 frames, read over 96 % of 20 ms: all at once, then evenly. */
 static void test_pacing(void) {
     enum { PACKETS = 100 };
-    struct fp_pacing_format format = {.packets = PACKETS,
-                                      .pictures = 50,
-                                      .per_s = 1,
-                                      .active_lines = 1080,
-                                      .total_lines = 1125,
-                                      .sender = FP_SENDER_NARROW,
-                                      .schedule = FP_SCHEDULE_GAPPED,
-                                      .anchor = FP_ANCHOR_FIRST,
-                                      .max_udp_bytes = 1460,
-                                      .id = 1};
+    struct fp_pacing_format format = {FORMAT_1080P50(PACKETS, FP_ANCHOR_FIRST, 1460)};
     struct rig rig;
     struct fp_route route = media_route(FLOW, 0);
     struct fp_pacing_counters pacing;

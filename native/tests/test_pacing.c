@@ -2,21 +2,12 @@
 /* Pacing and discovery in cases small enough to be counted by hand; tests/models compares with models. */
 #include "check.h"
 #include "discovery.h"
+#include "format_1080p50.h"
 #include "pacing.h"
 
 /* ---- ST 2110-21 */
 
-static const struct fp_pacing_format hd = {.packets = 4320,
-                                           .pictures = 50,
-                                           .per_s = 1,
-                                           .active_lines = 1080,
-                                           .total_lines = 1125,
-                                           .sender = FP_SENDER_NARROW,
-                                           .schedule = FP_SCHEDULE_GAPPED,
-                                           .anchor = FP_ANCHOR_EPOCH,
-                                           .max_udp_bytes = 1500,
-                                           .id = 1,
-                                           .troffset_ns = 764444};
+static const struct fp_pacing_format hd = {FORMAT_1080P50(4320, FP_ANCHOR_EPOCH, 1500), .troffset_ns = 764444};
 
 static void check_limits(uint32_t packets, uint32_t pictures, uint32_t per_s, const uint32_t wanted[5]) {
     static const uint32_t senders[] = {FP_SENDER_NARROW, FP_SENDER_NARROW_LINEAR, FP_SENDER_WIDE};
