@@ -86,7 +86,9 @@ static void give_up(const struct fp_recovery *recovery, uint32_t index) {
     for (uint32_t i = 0; i < own->info.tx_rings; i++) {
         port->recovery.health.unconfirmed_frames += fp_ring_outstanding(&own->tx[i]);
     }
-    state_set(recovery, index, FP_PORT_IS_REOPENING);
+    if (port->recovery.health.state != FP_PORT_IS_GONE) { /* gone stays gone, since when it went */
+        state_set(recovery, index, FP_PORT_IS_REOPENING);
+    }
     own->ops->release(port->own);
     port->recovery.released = true;
 }
