@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from driver_builds import cached_sizes
+
 # Everything in these folders comes back by itself when it is needed again; in the order they are shown.
 CATEGORIES = (
     *("packages", "kernels", "sources", "chroots", "images", "trees"),
@@ -53,10 +55,10 @@ def trim(cache: Path, keep_bytes: int) -> list[Entry]:
     """Brings the cache down to `keep_bytes` unless a build works in it; what was removed."""
     try:
         with _held(cache, fcntl.LOCK_EX, None):
-            entries = read_entries(cache)
-            if sum(entry.size_bytes for entry in entries) <= keep_bytes:
+            found = [(category, path) for category, path, _ in _find(cache)]
+            if cached_sizes.measure_total(cache, found) <= keep_bytes:
                 return []
-            return apply_clean(plan_clean(entries, keep_bytes=keep_bytes))
+            return apply_clean(plan_clean(read_entries(cache), keep_bytes=keep_bytes))
     except BlockingIOError:
         return []
 
@@ -80,33 +82,20 @@ def _held(cache: Path, kind: int, waiting: Callable[[Path], None] | None) -> Ite
 
 def read_entries(cache: Path) -> list[Entry]:
     """All that is in the cache; lock files apart."""
-    entries = []
+    return [
+        Entry(category, path, *cached_sizes.measure(path), left_over)
+        for category, path, left_over in _find(cache)
+    ]
+
+
+def _find(cache: Path) -> Iterator[tuple[str, Path, bool]]:
+    """(category, path, whether a killed process left it) of every entry."""
     for category in CATEGORIES:
         folder = cache / category
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             left_over = path.name == _PARTIAL or any(mark in path.name for mark in _LEFT_OVER)
             if not path.name.startswith(".") or left_over:
-                size_bytes, used_s = _measure(path)
-                entries.append(Entry(category, path, size_bytes, used_s, left_over))
-    return entries
-
-
-def _measure(path: Path) -> tuple[int, float]:
-    """Bytes on disk and the time of the last use of any file in it; a file with two names counts once."""
-    total, used_s, seen = 0, 0.0, set()
-    for file in [path] if path.is_file() else _walk(path):
-        with contextlib.suppress(FileNotFoundError):
-            status = file.lstat()
-            if (status.st_dev, status.st_ino) not in seen:
-                seen.add((status.st_dev, status.st_ino))
-                total += status.st_blocks * 512
-                used_s = max(used_s, status.st_mtime, status.st_atime)
-    return total, used_s or path.lstat().st_mtime
-
-
-def _walk(path: Path) -> Iterator[Path]:
-    for folder, _, names in os.walk(path):
-        yield from (Path(folder) / name for name in names)
+                yield category, path, left_over
 
 
 def plan_clean(

@@ -3,6 +3,7 @@
 
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from driver_builds import disk
+from driver_builds import cached_sizes, disk
 from driver_builds.cli.main import app
 from driver_builds.cli.sizes import parse_size, render_size
 from driver_builds.errors import UsageError
@@ -83,6 +84,40 @@ def test_it_is_gone_and_the_rest_is_there(cache: Path) -> None:
     ]
     assert (cache / "kernels/.6.1.0-1-amd64-0.lock").exists()
     assert disk.trim(cache, 3 * 8192) == []
+
+
+def count_measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the entries that are counted file by file from now on."""
+    measured: list[str] = []
+    truly = cached_sizes.measure
+
+    def measure(path: Path) -> tuple[int, float]:
+        measured.append(path.name)
+        return truly(path)
+
+    monkeypatch.setattr(cached_sizes, "measure", measure)
+    return measured
+
+
+def test_what_is_filled_once_is_counted_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert disk.trim(cache, 1 << 40) == []
+    measured = count_measured(monkeypatch)
+    assert disk.trim(cache, 1 << 40) == []
+    assert "e1000-0" in measured
+    assert "6.1.0-1-amd64-0" not in measured
+    # Made again under the same name, as store.fill_once does it, and four times as large: over the bound.
+    fill(cache, "kernels/other", 0, size_bytes=4 * 8192)
+    shutil.rmtree(cache / "kernels/6.1.0-1-amd64-0")
+    (cache / "kernels/other").rename(cache / "kernels/6.1.0-1-amd64-0")
+    measured.clear()
+    assert disk.trim(cache, 6 * 8192)
+    assert "6.1.0-1-amd64-0" in measured
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"kernels/x 1 2": "many"}', "\xff"])
+def test_sizes_that_cannot_be_read_are_counted_again(cache: Path, text: str) -> None:
+    (cache / ".sizes.json").write_bytes(text.encode("latin-1"))
+    assert len(disk.trim(cache, 3 * 8192)) == 3
 
 
 def test_a_killed_clean_leaves_nothing_that_looks_whole(cache: Path) -> None:
