@@ -354,6 +354,10 @@ struct fp_route {
     uint32_t flags;        /* FP_ROUTE_*; daemon */
     uint16_t counter;      /* index of its struct fp_route_counters, stable across generations; daemon */
     uint16_t output_count; /* 0 (drop) .. FP_MAX_OUTPUTS; daemon */
+    uint16_t group;        /* 0, or 1 .. FP_MAX_ROUTES: the worker learns which MAC addresses are behind the ports of
+                              all routes with this number, and a frame to one of them goes to no other output. Stable
+                              across generations; daemon */
+    uint16_t unused;
     struct fp_route_media media;
     struct fp_output outputs[FP_MAX_OUTPUTS]; /* every port once; daemon */
 };

@@ -4,6 +4,7 @@
  * memory region; each with its own rewrite. A full output drops and is counted; nothing waits for it.
  */
 #include "output.h"
+#include "learning.h"
 #include "vlan.h"
 
 /* An output that has a slot for the frame. */
@@ -103,12 +104,31 @@ static void send_by_swap(const struct taken *taken, const struct fp_frame *frame
                    fp_word_resize(frame->word, fp_frame_length(frame) + (uint32_t)growth));
 }
 
+/* Of the entry's outputs. */
+struct range {
+    unsigned first;
+    unsigned end;
+};
+
+/* All of them, but where addresses are learnt. */
+static struct range range_find(struct fp_burst *burst, const struct fp_frame *frame,
+                               const struct fp_table_entry *entry) {
+    unsigned end = entry->output_count <= FP_MAX_OUTPUTS ? entry->output_count : FP_MAX_OUTPUTS;
+    if ((entry->flags & FP_ENTRY_LEARN) == 0) {
+        return (struct range){0, end};
+    }
+    unsigned output = fp_learning_choose(burst, frame, entry);
+    if (output == FP_OUTPUT_ALL) {
+        return (struct range){0, end};
+    }
+    return output < end ? (struct range){output, output + 1} : (struct range){0, 0};
+}
+
 /* Finds a slot at every output that has one. Returns how many; *swap is the one that gets the buffer itself. */
 static unsigned places_take(struct fp_burst *burst, const struct fp_frame *frame, const struct fp_table_entry *entry,
-                            struct taken taken[FP_MAX_OUTPUTS], unsigned *swap) {
-    unsigned outputs = entry->output_count <= FP_MAX_OUTPUTS ? entry->output_count : FP_MAX_OUTPUTS;
+                            struct range range, struct taken taken[FP_MAX_OUTPUTS], unsigned *swap) {
     unsigned count = 0;
-    for (unsigned i = 0; i < outputs; i++) {
+    for (unsigned i = range.first; i < range.end; i++) {
         struct fp_cursor *cursor = fp_burst_cursor(burst, entry->outputs[i].port);
         uint16_t rewrite = entry->outputs[i].rewrite;
         struct taken *next = &taken[count];
@@ -129,11 +149,12 @@ static unsigned places_take(struct fp_burst *burst, const struct fp_frame *frame
 }
 
 /* Why no output took it: any that was full tells more than those that are too narrow. */
-static enum fp_drop refusal(struct fp_burst *burst, const struct fp_frame *frame, const struct fp_table_entry *entry) {
-    if (entry->output_count == 0) {
+static enum fp_drop refusal(struct fp_burst *burst, const struct fp_frame *frame, const struct fp_table_entry *entry,
+                            struct range range) {
+    if (range.first == range.end) {
         return FP_DROP_BY_ROUTE;
     }
-    for (unsigned i = 0; i < entry->output_count && i < FP_MAX_OUTPUTS; i++) {
+    for (unsigned i = range.first; i < range.end; i++) {
         uint16_t rewrite = entry->outputs[i].rewrite;
         int growth = rewrite == 0 ? 0 : fp_vlan_growth(fp_entry_rewrite(burst->worker->table, entry, i));
         if (fp_frame_length(frame) + (uint32_t)growth <= fp_burst_cursor(burst, entry->outputs[i].port)->limit_bytes) {
@@ -150,7 +171,8 @@ void fp_burst_output(struct fp_burst *burst, const struct fp_frame *frame, const
         fp_burst_drop(burst, FP_DROP_EXPIRED);
         return;
     }
-    unsigned count = places_take(burst, frame, entry, taken, &swap);
+    const struct range range = range_find(burst, frame, entry);
+    unsigned count = places_take(burst, frame, entry, range, taken, &swap);
     for (unsigned i = 0; i < count; i++) {
         if (i != swap) {
             send_by_copy(&taken[i], frame);
@@ -162,6 +184,6 @@ void fp_burst_output(struct fp_burst *burst, const struct fp_frame *frame, const
     if (count > 0) {
         fp_burst_count_taken(burst, entry);
     } else {
-        fp_burst_drop(burst, refusal(burst, frame, entry));
+        fp_burst_drop(burst, refusal(burst, frame, entry, range));
     }
 }

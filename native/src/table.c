@@ -110,10 +110,11 @@ static void entry_fill(struct fp_table_flat *flat, struct fp_table_entry *entry,
     }
     entry->first = entry->outputs[0];
     bool quick = fp_quick_make(&route->outputs[0].rewrite, &entry->quick, &entry->quick_kind);
-    entry->flags =
-        (uint8_t)((to_host ? FP_ENTRY_TO_HOST : 0U) | (expires ? FP_ENTRY_EXPIRES : 0U) |
-                  (simple ? FP_ENTRY_SIMPLE : 0U) | (quick ? FP_ENTRY_QUICK : 0U) |
-                  (route->outputs[0].rewrite.set == 0 ? FP_ENTRY_AS_IT_CAME : 0U) | (media ? FP_ENTRY_MEDIA : 0U));
+    entry->flags = (uint8_t)((to_host ? FP_ENTRY_TO_HOST : 0U) | (expires ? FP_ENTRY_EXPIRES : 0U) |
+                             (simple ? FP_ENTRY_SIMPLE : 0U) | (quick ? FP_ENTRY_QUICK : 0U) |
+                             (route->outputs[0].rewrite.set == 0 ? FP_ENTRY_AS_IT_CAME : 0U) |
+                             (media ? FP_ENTRY_MEDIA : 0U) | (route->group != 0 ? FP_ENTRY_LEARN : 0U));
+    entry->group = route->group;
     flat->media = flat->media || media;
     if (route->media.observe != 0 && flat->observed_routes <= route->counter) {
         flat->observed_routes = route->counter + 1U;
@@ -249,6 +250,7 @@ int fp_table_lookup(const struct fp_table *table, const struct fp_key *key, uint
     out->match.source_bits = entry->source_bits;
     out->flags = (entry->flags & FP_ENTRY_TO_HOST) != 0 ? FP_ROUTE_TO_HOST : 0;
     out->counter = entry->counter;
+    out->group = entry->group;
     out->media = (struct fp_route_media){
         .observe = entry->observe & FP_OBSERVE_ANY,
         .run = entry->observe >> FP_ENTRY_RUN_SHIFT,

@@ -43,7 +43,8 @@ enum {
     FP_ENTRY_SIMPLE = 4,      /* one output, no tag pushed, popped or translated */
     FP_ENTRY_QUICK = 8,       /* fp_table_entry.quick does what the rewrite asks of IPv4 frames */
     FP_ENTRY_AS_IT_CAME = 16, /* the first output writes nothing */
-    FP_ENTRY_MEDIA = 32       /* observed, or one path of a merge: media.h */
+    FP_ENTRY_MEDIA = 32,      /* observed, or one path of a merge: media.h */
+    FP_ENTRY_LEARN = 64       /* to one of its outputs where the frame's address was seen there: learning.h */
 };
 
 enum {
@@ -72,7 +73,7 @@ struct fp_table_entry {
     uint32_t priority;
     uint8_t destination_bits; /* as in the match; not for the loop */
     uint8_t source_bits;
-    uint16_t unused;
+    uint16_t group; /* as in fp_route, with FP_ENTRY_LEARN */
     struct fp_table_output outputs[FP_MAX_OUTPUTS];
 };
 

@@ -2,6 +2,7 @@
 /* The worker: its ports, its turns, and their faults. */
 #include "burst.h"
 #include "host_path.h"
+#include "learning.h"
 #include "media.h"
 #include <stdlib.h>
 #include <string.h>
@@ -25,17 +26,14 @@ int fp_worker_create(struct fp_state *state, enum fp_wait wait, struct fp_worker
         return FP_E_INVALID;
     }
     struct fp_worker *worker = calloc(1, sizeof *worker);
-    struct fp_burst *burst = calloc(1, sizeof *burst);
-    if (worker == NULL || burst == NULL) {
-        free(worker);
-        free(burst);
+    if (worker == NULL) {
         return FP_E_NO_MEMORY;
     }
-    worker->burst = burst;
+    worker->burst = calloc(1, sizeof *worker->burst);
+    worker->addresses = calloc(1, sizeof *worker->addresses);
     worker->fds = calloc(1 + FP_MAX_PORTS * FP_MAX_RINGS, sizeof *worker->fds);
-    if (worker->fds == NULL) {
-        free(burst);
-        free(worker);
+    if (worker->burst == NULL || worker->addresses == NULL || worker->fds == NULL) {
+        fp_worker_destroy(worker);
         return FP_E_NO_MEMORY;
     }
     worker->segment = state->segment;
@@ -54,6 +52,7 @@ void fp_worker_destroy(struct fp_worker *worker) {
         fp_recovery_stop(worker->recovery);
         fp_host_unpair(worker);
         free(worker->fds);
+        free(worker->addresses);
         free(worker->burst);
         free(worker);
     }

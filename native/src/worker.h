@@ -27,6 +27,7 @@ struct fp_worker_port {
 };
 
 struct fp_burst;
+struct fp_addresses;
 
 struct fp_worker {
     struct fp_segment *segment;
@@ -34,7 +35,8 @@ struct fp_worker {
     uint32_t port_count;
     struct fp_worker_port ports[FP_MAX_PORTS];
     const struct fp_table_flat *table;
-    struct fp_burst *burst; /* room for one */
+    struct fp_burst *burst;         /* room for one */
+    struct fp_addresses *addresses; /* learning.h */
     uint64_t loops;
     uint64_t checked_ns;        /* when ports were last asked after faults */
     uint64_t now_ns;            /* CLOCK_MONOTONIC as of the last turn */
