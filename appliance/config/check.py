@@ -132,10 +132,16 @@ def _check_cross_connects(config: Config, names: PortNames, find_line: FindLine)
         if port.default is not None
     }
     for index, pair in enumerate(config.cross_connects):
+        if len(pair.ports) > 2 and pair.learn is None:
+            text = (
+                f"missing; of {len(pair.ports)} ports say `learn: true` (a frame goes to the port its "
+                "destination was seen at) or `learn: false` (to all others)"
+            )
+            yield Problem(("cross_connects", index, "learn"), text)
         for position, name in enumerate(pair.ports):
             here: Location = ("cross_connects", index, "ports", position)
             if name in pair.ports[:position]:
-                yield Problem(here, f"{name} is given twice; name two ports")
+                yield Problem(here, f"{name} is given twice; name every port once")
                 continue
             yield from check_port(names, name, pair.ports[:position], name, here)
             if name in used:

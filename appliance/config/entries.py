@@ -26,6 +26,8 @@ class Entry:
     to_host: bool
     location: Location
     """Of what it came from, for messages."""
+    group: str | None = None
+    """The cross-connect whose ports learn addresses together; None: frames go to all outputs."""
 
     @property
     def rank(self) -> tuple[int, int]:
@@ -146,13 +148,15 @@ def _list_entries(config: Config, names: PortNames) -> Iterator[Entry]:
             for port in names.ingress_of(route, worker):
                 yield build_entry(names, route, port, route.match, ("routes", index))
     for index, pair in enumerate(config.cross_connects):
-        for one, other in (pair.ports, pair.ports[::-1]):
-            outputs = (Output(port=other),)
-            name, to_host = f"{pair.name} {one} to {other}", _are_hosts(names, outputs)
-            yield Entry(name, one, None, outputs, to_host, ("cross_connects", index))
+        here: Location = ("cross_connects", index)
+        for port in pair.ports:
+            outputs = tuple(Output(port=other) for other in pair.ports if other != port)
+            group = pair.name if pair.learn else None
+            to_host = _are_hosts(names, outputs)
+            yield Entry(pair.render_name(port), port, None, outputs, to_host, here, group)
     routes = {route.name: route for route in config.routes}
     for index, owner in enumerate(config.ports):
-        here: Location = ("ports", index, "default")
+        here = ("ports", index, "default")
         if isinstance(owner.default, list):
             to_host = _are_hosts(names, owner.default)
             yield Entry(f"{owner.name} default", owner.name, None, tuple(owner.default), to_host, here)

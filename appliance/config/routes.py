@@ -5,7 +5,7 @@ from pydantic import Field
 
 from appliance.config.fields import Name
 from appliance.config.match import Match
-from appliance.config.outputs import Outputs
+from appliance.config.outputs import MAX_OUTPUTS, Outputs
 from appliance.config.section import Section
 
 
@@ -42,10 +42,22 @@ class Route(Section):
 
 
 class CrossConnect(Section):
-    """Two whole ports: what arrives at one and no route takes leaves through the other, both ways."""
+    """Whole ports: what arrives at one and no route takes leaves through the others, whichever way."""
 
     name: Name = Field(description="a name for the cross-connect")
-    ports: list[Name] = Field(min_length=2, max_length=2, description="the names of two ports")
+    ports: list[Name] = Field(
+        min_length=2, max_length=MAX_OUTPUTS + 1, description="the names of two ports, or of up to nine"
+    )
+    learn: bool | None = Field(
+        default=None,
+        description="true: a frame leaves only through the port its destination address was seen at, where one was "
+        "seen in the last 300 s; false: through all others. Must be said of three ports and more",
+    )
 
     def __str__(self) -> str:
-        return f"cross-connect {' ↔ '.join(self.ports)}"
+        return f"cross-connect {' ↔ '.join(self.ports)}{', learning' if self.learn else ''}"
+
+    def render_name(self, port: str) -> str:
+        """What the counters of frames from `port` are called in status."""
+        others = [name for name in self.ports if name != port]
+        return f"{self.name} {port} to {others[0] if len(others) == 1 else 'others'}"

@@ -36,16 +36,30 @@ def build_table(
     missing = sorted(named - ports.keys())
     if missing:
         raise WorkerError(worker, f"worker {worker}: has not opened {', '.join(missing)}; restart it")
-    return RouteTable.build(build_route(entry, ports, counters[entry.name].index) for entry in entries)
+    groups = number_groups(entries, counters)
+    return RouteTable.build(
+        build_route(entry, ports, counters[entry.name].index, groups.get(entry.group, 0)) for entry in entries
+    )
 
 
-def build_route(entry: Entry, ports: Mapping[str, int], counter: int) -> TableRoute:
-    """An entry of the configuration as the fast path takes it."""
+def number_groups(entries: Sequence[Entry], counters: Mapping[str, RouteCounter]) -> dict[str | None, int]:
+    """A number for every group of ports that learn together, from its counters and as lasting as they are."""
+    groups: dict[str | None, int] = {}
+    for entry in entries:
+        if entry.group is not None:
+            number = counters[entry.name].index + 1
+            groups[entry.group] = min(groups.get(entry.group, number), number)
+    return groups
+
+
+def build_route(entry: Entry, ports: Mapping[str, int], counter: int, group: int = 0) -> TableRoute:
+    """An entry of the configuration as the fast path takes it. `group` 0: no addresses are learnt."""
     outputs = tuple(
         TableOutput(ports[output.port], build_rewrite(output, entry.match) if output.changes else None)
         for output in entry.outputs
     )
-    return TableRoute(build_match(entry.match, ports[entry.port]), outputs, counter, entry.to_host)
+    match = build_match(entry.match, ports[entry.port])
+    return TableRoute(match, outputs, counter, entry.to_host, group=group)
 
 
 def build_match(match: Match | None, port: int) -> TableMatch:

@@ -38,6 +38,8 @@ class Route:
     `outputs` are at most MAX_OUTPUTS, every port once; none of them drops the frames. `counter` is the index of
     its frame and byte counters, 0..MAX_ROUTES-1, kept by a route across generations. Frames of a route `to_host`
     count as given to the host stack, not as forwarded. `media` names formats and merges the table has already.
+    Ports of routes of one `group` (1..MAX_ROUTES; 0: none) learn together which addresses are behind them: a frame
+    to one of those goes to no other output.
     """
 
     match: Match
@@ -45,6 +47,7 @@ class Route:
     counter: int
     to_host: bool = False
     media: RouteMedia | None = None
+    group: int = 0
 
     @classmethod
     def exact(cls, key: FrameKey, ports: Sequence[int], counter: int) -> "Route":
@@ -139,7 +142,9 @@ def _write_route(route: Route, target: Any) -> None:
         if output.rewrite is not None:
             write_rewrite(output.rewrite, target.outputs[position].rewrite)
     target.output_count = len(route.outputs)
+    _check_range("group", route.group, 0, names.MAX_ROUTES)
     target.counter = route.counter
+    target.group = route.group
     target.flags = lib.FP_ROUTE_TO_HOST if route.to_host else 0
     if route.media is not None:
         write_media(route.media, target.media)
@@ -151,7 +156,8 @@ def _read_route(source: Any) -> Route:
         for position in range(source.output_count)
     )
     to_host = bool(source.flags & lib.FP_ROUTE_TO_HOST)
-    return Route(read_match(source.match), outputs, source.counter, to_host, read_media(source.media))
+    match, media = read_match(source.match), read_media(source.media)
+    return Route(match, outputs, source.counter, to_host, media, source.group)
 
 
 def _check_range(subject: str, value: int, lowest: int, highest: int) -> None:

@@ -87,8 +87,30 @@ class ConfiguredWorker(ModelWorker):
 
     config: Mapped = field(default_factory=dict)
     counters: Mapping[str, int] = field(default_factory=dict)
+    seen: dict[tuple[str, bytes, bytes], int] = field(default_factory=dict)
+    """(Cross-connect, VLAN, MAC address) → the port it was last seen at. Too few frames to forget one."""
+    ingress: int = 0
+
+    def send(self, route: Route, frame: bytes) -> str | None:
+        names_of = {index: name for name, index in self.counters.items()}
+        for pair in self.config.get("cross_connects", []):
+            if pair.get("learn") and names_of[route.counter].startswith(f"{pair['name']} "):
+                return super().send(self.narrow(pair["name"], route, frame), frame)
+        return super().send(route, frame)
+
+    def narrow(self, group: str, route: Route, frame: bytes) -> Route:
+        """The route with the one output its destination is behind, where that is known; learns its source."""
+        tagged = frame[12:14] in (b"\x81\x00", b"\x88\xa8") and len(frame) >= 16
+        vlan = bytes((frame[14] & 0x0F, frame[15])) if tagged else b"\0\0"
+        if not frame[6] & 1:
+            self.seen[group, vlan, frame[6:12]] = self.ingress
+        port = None if frame[0] & 1 else self.seen.get((group, vlan, frame[:6]))
+        if port is None:
+            return route
+        return replace(route, outputs=tuple(output for output in route.outputs if output.port == port))
 
     def choose(self, index: int, understood: Understood) -> Route | None:
+        self.ingress = index
         if understood.refusal == "short":
             return None
         port = self.config["ports"][index]["name"]
@@ -124,9 +146,9 @@ class ConfiguredWorker(ModelWorker):
         last = (-1, (0, ()), False)
         for pair in self.config.get("cross_connects", []):
             if port in pair["ports"]:
-                (other,) = set(pair["ports"]) - {port}
-                name = f"{pair['name']} {port} to {other}"
-                yield last, self.build({"name": name, "outputs": [other]}, port, None, Match())
+                others = [name for name in pair["ports"] if name != port]
+                name = f"{pair['name']} {port} to {others[0] if len(others) == 1 else 'others'}"
+                yield last, self.build({"name": name, "outputs": others}, port, None, Match())
         default = next(entry for entry in self.config["ports"] if entry["name"] == port).get(
             "default", "drop"
         )

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from appliance.config.entries import resolve_tables
 from appliance.config.load import Loaded, parse_config
 from appliance.daemon.counters import assign_counters, read_nothing
-from appliance.daemon.publish import build_route
+from appliance.daemon.publish import build_route, number_groups
 from appliance.errors import ConfigError
 
 from .model_config import ConfiguredWorker
@@ -166,6 +166,10 @@ def fitting_routes(draw: st.DrawFn) -> dict[str, Any]:
     return {"match": match, "outputs": outputs}
 
 
+# Few hosts, so that they meet; one address is a group's.
+stations = st.sampled_from([b"\2\0\0\0\0\1", b"\2\0\0\0\0\2", b"\2\0\0\0\0\3", b"\1\0\x5e\0\0\1"])
+
+
 @st.composite
 def configurations(draw: st.DrawFn) -> dict[str, Any]:
     """Anything; some of it contradicts itself."""
@@ -188,8 +192,11 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
         }
         for name, device in DEVICES.items()
     ]
-    pairs = draw(st.lists(st.lists(port_names, min_size=2, max_size=2, unique=True), max_size=1))
-    connected = [{"name": f"x{number}", "ports": pair} for number, pair in enumerate(pairs)]
+    groups = st.lists(port_names, min_size=2, max_size=4, unique=True)
+    connected = [
+        {"name": f"x{number}", "ports": group, "learn": draw(st.booleans())}
+        for number, group in enumerate(draw(st.lists(groups, max_size=1)))
+    ]
     return {"version": 1, "ports": ports, "cross_connects": connected, "routes": routes}
 
 
@@ -220,7 +227,12 @@ def test_configured_routes(tmpfs: Path, data: st.DataObject) -> None:
         tables = resolve_tables(loaded.config)
         counters = assign_counters({}, tables.list_fates("main"), read_nothing)
         indices = {name: index for index, name in enumerate(DEVICES)}
-        routes = [build_route(entry, indices, counters[entry.name].index) for entry in tables.entries["main"]]
+        entries = tables.entries["main"]
+        groups = number_groups(entries, counters)
+        routes = [
+            build_route(entry, indices, counters[entry.name].index, groups.get(entry.group, 0))
+            for entry in entries
+        ]
         rig.publish(routes)
         rig.model = ConfiguredWorker(
             rig.model.ports,
@@ -228,7 +240,8 @@ def test_configured_routes(tmpfs: Path, data: st.DataObject) -> None:
             counters={name: counter.index for name, counter in counters.items()},
         )
         for index, frame in data.draw(st.lists(arrivals(routes, len(DEVICES)), max_size=30), label="frames"):
-            rig.inject(index, frame)
+            hosts = data.draw(st.tuples(stations, stations), label="to and from")
+            rig.inject(index, b"".join(hosts) + frame[12:] if len(frame) >= 12 else frame)
         rig.run_dry()
         rig.turn()
         rig.check_account()

@@ -100,3 +100,28 @@ def test_a_cross_connect_takes_what_no_route_takes(studio: Studio, tmp_path: Pat
         "cable in to red": ("red", counts[0]),
         "cable red to in": ("in", 0),
     }
+
+
+def read_tx_frames(studio: Studio, name: str) -> int:
+    """What the appliance has sent to an output so far."""
+    document = studio.appliance.status().document
+    return int(next(port["transmitted_frames"] for port in document["ports"] if port["name"] == name))
+
+
+def test_a_switch_of_three_ports_learns_who_is_where(studio: Studio) -> None:
+    """Camera and receiver ping each other through it: the third port sees who asks for whom, then nothing."""
+    studio.appliance.start(
+        configure(studio, cross_connects=[{"name": "floor", "ports": ["in", "red", "blue"], "learn": True}])
+    )
+    # Red and blue end in one namespace: each answers for its own address only.
+    studio.net.run(studio.receiver, ["sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=1"])
+    studio.net.run(studio.camera, ["ip", "address", "add", "10.77.0.1/24", "dev", "out0"])
+    studio.net.run(studio.receiver, ["ip", "address", "add", "10.77.0.2/24", "dev", "red"])
+    studio.net.run(studio.camera, ["ping", "-q", "-c", "2", "-i", "0.2", "-W", "5", "10.77.0.2"])
+    studio.appliance.wait_until(lambda _: read_tx_frames(studio, "blue") > 0, "flooding the first question")
+    flooded, known = (read_tx_frames(studio, name) for name in ("blue", "red"))
+    studio.net.run(studio.camera, ["ping", "-q", "-c", "20", "-i", "0.02", "-W", "5", "10.77.0.2"])
+    studio.appliance.wait_until(lambda _: read_tx_frames(studio, "red") >= known + 20, "counting the pings")
+    assert read_tx_frames(studio, "blue") == flooded
+    names = {route["name"] for route in studio.appliance.status().document["routes"]}
+    assert names == {"floor in to others", "floor red to others", "floor blue to others"}

@@ -58,7 +58,9 @@ def test_the_story_is_told_while_a_port_is_gone(forwarding: Studio) -> None:
     assert problem.startswith("port blue of worker main: xdp:blue is gone since ")
     assert "outage 1" in problem
     assert "the port returns by itself" in problem
-    assert wait_for_port(forwarding, "blue", "gone", 1)["since_ns"] == gone["since_ns"], "gone is one state, not two"
+    assert wait_for_port(forwarding, "blue", "gone", 1)["since_ns"] == gone["since_ns"], (
+        "gone is one state, not two"
+    )
     forwarding.net.connect(forwarding.middle, "blue", forwarding.receiver, "blue")
     wait_for_port(forwarding, "blue", "up", 1)
     forwarding.appliance.wait_until(lambda status: not status["problems"], "being well again", timeout_s=30)

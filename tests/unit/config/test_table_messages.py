@@ -103,7 +103,7 @@ ports:
                 "c.yaml:8: cross_connects[2].name: y is taken by line 8; choose another",
                 "c.yaml:8: cross_connects[0].ports[1]: c belongs to worker two, frames arrive at b of worker one; "
                 "put both ports into one worker",
-                "c.yaml:8: cross_connects[1].ports[1]: d is given twice; name two ports",
+                "c.yaml:8: cross_connects[1].ports[1]: d is given twice; name every port once",
                 "c.yaml:8: cross_connects[2].ports[0]: no port e; known: a, b, c, d",
                 "c.yaml:8: cross_connects[2].ports[1]: line 8 says what d does with frames that no route takes; "
                 "keep one",
@@ -219,3 +219,16 @@ def test_a_running_worker_the_configuration_no_longer_has_has_no_routes() -> Non
     tables = resolve_tables(parse_config(text, "c.yaml").config)
     assert tables.list_fates("gone") == {}
     assert tables.entries.get("gone") is None
+
+
+@pytest.mark.parametrize("learn", [True, False])
+def test_three_ports_say_whether_they_learn(learn: bool) -> None:
+    ports = "".join(f'  - {{name: {name}, device: "memory:{name}"}}\n' for name in "abc")
+    ports = f"version: 1\nports:\n{ports}"
+    floor = "cross_connects: [{name: floor, ports: [a, b, c]}]"
+    assert read_problems(ports + floor) == [
+        "c.yaml:6: cross_connects[0].learn: missing; of 3 ports say `learn: true` (a frame goes to the port its "
+        "destination was seen at) or `learn: false` (to all others)"
+    ]
+    loaded = parse_config(ports + floor.replace("c]", f"c], learn: {str(learn).lower()}"), "c.yaml")
+    assert loaded.config.cross_connects[0].learn is learn

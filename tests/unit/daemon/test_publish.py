@@ -121,3 +121,22 @@ def test_not_acknowledged(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_worker_that_dies_meanwhile(loop: Loop) -> None:
     with pytest.raises(WorkerError, match="worker main: ended before it used generation 1"):
         publish_once(loop, 1, alive=False)
+
+
+def test_ports_that_learn_together_have_one_number_of_their_own() -> None:
+    text = TEXT.split("routes:")[0] + (
+        '  - {name: c1, device: "memory:d"}\n  - {name: c2, device: "memory:e"}\n  - {name: c3, device: "memory:f"}\n'
+        "cross_connects:\n  - {name: floor, ports: [c1, c2, c3], learn: true}\n"
+        "  - {name: cable, ports: [red-in, red-out]}\n"
+    )
+    entries = resolve_tables(load(text).config).entries["main"]
+    indices = {"floor c1 to others": 7, "floor c2 to others": 3, "floor c3 to others": 9}
+    counters = {name: RouteCounter(index=index) for name, index in indices.items()}
+    counters |= {
+        name: RouteCounter(index=1) for name in ("cable red-in to red-out", "cable red-out to red-in")
+    }
+    assert publish.number_groups(entries, counters) == {"floor": 4}
+    del counters["floor c2 to others"]
+    assert publish.number_groups(entries, {"floor c2 to others": RouteCounter(index=12), **counters}) == {
+        "floor": 8
+    }
