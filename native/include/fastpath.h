@@ -31,7 +31,7 @@
 /* ------------------------------------------------------------------ names */
 
 /* Layout version of the state segment; a daemon refuses a worker of another version. */
-#define FP_STATE_VERSION 4
+#define FP_STATE_VERSION 5
 #define FP_NAME_BYTES 64           /* names and device specs, NUL included */
 #define FP_MAX_PORTS 16            /* ports of one worker */
 #define FP_MAX_OUTPUTS 8           /* outputs of one route */
@@ -269,6 +269,20 @@ struct fp_discovered {
     uint64_t last_ns;    /* when its newest frame came; worker */
 };
 
+/* Frames of routes with `mirror` are kept in a ring; of longer ones the beginning. */
+#define FP_CAPTURE_SLOTS 512
+#define FP_CAPTURE_BYTES 2032
+
+struct fp_captured {
+    uint64_t time_ns;        /* of the turn it was taken in, CLOCK_MONOTONIC; worker */
+    uint32_t length_bytes;   /* Ethernet header on, FCS off; worker */
+    uint32_t captured_bytes; /* of `bytes`; worker */
+    uint16_t counter;        /* of its route; worker */
+    uint16_t port;           /* it came in on; worker */
+    uint32_t unused;
+    uint8_t bytes[FP_CAPTURE_BYTES]; /* as it came, before any rewrite; worker */
+};
+
 /* ----------------------------------------------------------- route table */
 
 /* fp_match.fields: which fields of the key are compared; addresses are told by their number of bits instead. */
@@ -357,7 +371,7 @@ struct fp_route {
     uint16_t group;        /* 0, or 1 .. FP_MAX_ROUTES: the worker learns which MAC addresses are behind the ports of
                               all routes with this number, and a frame to one of them goes to no other output. Stable
                               across generations; daemon */
-    uint16_t unused;
+    uint16_t mirror;       /* 0, or one frame in so many is captured as it came (fp_state_read_captured); daemon */
     struct fp_route_media media;
     struct fp_output outputs[FP_MAX_OUTPUTS]; /* every port once; daemon */
 };
@@ -562,6 +576,10 @@ int fp_state_read_merge(const struct fp_state *state, uint32_t number, uint64_t 
 int fp_state_count_discovered(const struct fp_state *state);
 int fp_state_read_discovered(const struct fp_state *state, uint32_t index, struct fp_discovered *out);
 uint64_t fp_state_count_evicted(const struct fp_state *state); /* flows that made room for newer ones */
+/* Frames of routes with `mirror` so far: the next one's number. The last FP_CAPTURE_SLOTS can be read. */
+uint64_t fp_state_count_captured(const struct fp_state *state);
+/* Returns 1 and fills *out, or 0 where frame `number` is not there any more, or not yet. */
+int fp_state_read_captured(const struct fp_state *state, uint64_t number, struct fp_captured *out);
 
 /* Publish: copy `table` beside the one in use, then one release store of `generation` (above the last one).
  * The worker switches at a burst boundary and acknowledges. FP_E_NOT_ACKNOWLEDGED while the last one is pending;

@@ -4,6 +4,7 @@
  * memory region; each with its own rewrite. A full output drops and is counted; nothing waits for it.
  */
 #include "output.h"
+#include "capture.h"
 #include "learning.h"
 #include "vlan.h"
 
@@ -167,6 +168,9 @@ static enum fp_drop refusal(struct fp_burst *burst, const struct fp_frame *frame
 void fp_burst_output(struct fp_burst *burst, const struct fp_frame *frame, const struct fp_table_entry *entry) {
     struct taken taken[FP_MAX_OUTPUTS];
     unsigned swap = FP_MAX_OUTPUTS;
+    if ((entry->flags & FP_ENTRY_MIRROR) != 0) {
+        fp_capture_sample(burst, frame, entry);
+    }
     if ((entry->flags & FP_ENTRY_EXPIRES) != 0 && !fp_frame_lives(frame->bytes, &frame->layout)) {
         fp_burst_drop(burst, FP_DROP_EXPIRED);
         return;

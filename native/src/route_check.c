@@ -127,7 +127,7 @@ static bool media_is_sound(const struct fp_route_media *media) {
 
 int fp_route_check(const struct fp_route *route) {
     if (!match_is_sound(&route->match) || route->output_count > FP_MAX_OUTPUTS || route->counter >= FP_MAX_ROUTES ||
-        (route->flags & ~(uint32_t)FP_ROUTE_TO_HOST) != 0 || route->group > FP_MAX_ROUTES || route->unused != 0 ||
+        (route->flags & ~(uint32_t)FP_ROUTE_TO_HOST) != 0 || route->group > FP_MAX_ROUTES ||
         !media_is_sound(&route->media)) {
         return FP_E_INVALID;
     }

@@ -9,6 +9,7 @@
 #ifndef FP_STATE_H
 #define FP_STATE_H
 
+#include "capture.h"
 #include "discovery.h"
 #include "merge.h"
 #include "table.h"
@@ -77,6 +78,7 @@ struct fp_segment {
     struct fp_table_slot tables[2];
     struct fp_discovery discovery;
     struct fp_merge_block merges[FP_MAX_MERGES];
+    struct fp_capture capture;
     FP_ATOMIC(uint32_t) observed_routes; /* observations and pacings that have memory; publisher, only grows */
     /* From here on the file is sparse: the publisher asks for memory before a table uses it, nobody else touches it. */
     _Alignas(FP_STATE_PAGE_BYTES) struct fp_observation observations[FP_MAX_ROUTES];

@@ -110,10 +110,11 @@ static void entry_fill(struct fp_table_flat *flat, struct fp_table_entry *entry,
     }
     entry->first = entry->outputs[0];
     bool quick = fp_quick_make(&route->outputs[0].rewrite, &entry->quick, &entry->quick_kind);
-    entry->flags = (uint8_t)((to_host ? FP_ENTRY_TO_HOST : 0U) | (expires ? FP_ENTRY_EXPIRES : 0U) |
-                             (simple ? FP_ENTRY_SIMPLE : 0U) | (quick ? FP_ENTRY_QUICK : 0U) |
-                             (route->outputs[0].rewrite.set == 0 ? FP_ENTRY_AS_IT_CAME : 0U) |
-                             (media ? FP_ENTRY_MEDIA : 0U) | (route->group != 0 ? FP_ENTRY_LEARN : 0U));
+    entry->flags =
+        (uint8_t)((to_host ? FP_ENTRY_TO_HOST : 0U) | (expires ? FP_ENTRY_EXPIRES : 0U) |
+                  (simple ? FP_ENTRY_SIMPLE : 0U) | (quick ? FP_ENTRY_QUICK : 0U) |
+                  (route->outputs[0].rewrite.set == 0 ? FP_ENTRY_AS_IT_CAME : 0U) | (media ? FP_ENTRY_MEDIA : 0U) |
+                  (route->group != 0 ? FP_ENTRY_LEARN : 0U) | (route->mirror != 0 ? FP_ENTRY_MIRROR : 0U));
     entry->group = route->group;
     flat->media = flat->media || media;
     if (route->media.observe != 0 && flat->observed_routes <= route->counter) {
@@ -171,6 +172,7 @@ int fp_table_add(struct fp_table *table, const struct fp_route *route) {
     shape_extend(flat, number, &route->match);
     entry_fill(flat, &entry, route);
     flat->entries[flat->count] = entry;
+    flat->mirror[flat->count] = route->mirror;
     bucket_fill(flat, hash, route);
     return 0;
 }
@@ -251,6 +253,7 @@ int fp_table_lookup(const struct fp_table *table, const struct fp_key *key, uint
     out->flags = (entry->flags & FP_ENTRY_TO_HOST) != 0 ? FP_ROUTE_TO_HOST : 0;
     out->counter = entry->counter;
     out->group = entry->group;
+    out->mirror = table->flat.mirror[entry - table->flat.entries];
     out->media = (struct fp_route_media){
         .observe = entry->observe & FP_OBSERVE_ANY,
         .run = entry->observe >> FP_ENTRY_RUN_SHIFT,
@@ -291,6 +294,7 @@ void fp_table_flat_copy(struct fp_table_flat *to, const struct fp_table_flat *fr
     memcpy(to, from, offsetof(struct fp_table_flat, buckets));
     memcpy(to->buckets, from->buckets, (from->mask + 1) * sizeof from->buckets[0]);
     memcpy(to->entries, from->entries, from->count * sizeof from->entries[0]);
+    memcpy(to->mirror, from->mirror, from->count * sizeof from->mirror[0]);
     if (from->count < FP_MAX_ROUTES) {
         to->entries[FP_MAX_ROUTES - 1].level = UINT8_MAX; /* an empty bucket leads here; what lies here fits no frame */
     }

@@ -44,7 +44,8 @@ enum {
     FP_ENTRY_QUICK = 8,       /* fp_table_entry.quick does what the rewrite asks of IPv4 frames */
     FP_ENTRY_AS_IT_CAME = 16, /* the first output writes nothing */
     FP_ENTRY_MEDIA = 32,      /* observed, or one path of a merge: media.h */
-    FP_ENTRY_LEARN = 64       /* to one of its outputs where the frame's address was seen there: learning.h */
+    FP_ENTRY_LEARN = 64,      /* to one of its outputs where the frame's address was seen there: learning.h */
+    FP_ENTRY_MIRROR = 128     /* a sample of its frames is captured: capture.h */
 };
 
 enum {
@@ -108,6 +109,7 @@ struct fp_table_flat {
     struct fp_table_bucket buckets[FP_TABLE_BUCKETS];
     struct fp_table_entry entries[FP_MAX_ROUTES];
     struct fp_table_rewrite rewrites[FP_MAX_REWRITES + 1];
+    uint16_t mirror[FP_MAX_ROUTES]; /* of each entry, as in fp_route */
 };
 
 struct fp_table {
