@@ -7,6 +7,7 @@ import sys
 import typer
 
 from appliance.cli.apply import apply
+from appliance.cli.capture import capture
 from appliance.cli.check import check
 from appliance.cli.console import print_error
 from appliance.cli.plan import plan
@@ -28,7 +29,7 @@ app = typer.Typer(
         "5 refused as unsafe, 6 timed out, 130 interrupted."
     ),
 )
-for command in (check, plan, apply, run, status, version):
+for command in (check, plan, apply, run, status, capture, version):
     app.command()(command)
 
 

@@ -28,6 +28,8 @@ class Entry:
     """Of what it came from, for messages."""
     group: str | None = None
     """The cross-connect whose ports learn addresses together; None: frames go to all outputs."""
+    mirror: int = 0
+    """One frame in so many is captured; 0: none."""
 
     @property
     def rank(self) -> tuple[int, int]:
@@ -170,7 +172,8 @@ def build_entry(names: PortNames, route: Route, port: str, match: Match | None, 
     if route.to_host:
         host = names.host_of(port)
         outputs = () if host is None else (Output(port=host),)
-    return Entry(route.name, port, match, outputs, _are_hosts(names, outputs), location)
+    to_host = _are_hosts(names, outputs)
+    return Entry(route.name, port, match, outputs, to_host, location, mirror=route.mirror or 0)
 
 
 def _are_hosts(names: PortNames, outputs: Iterable[Output]) -> bool:

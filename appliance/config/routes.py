@@ -8,6 +8,8 @@ from appliance.config.match import Match
 from appliance.config.outputs import MAX_OUTPUTS, Outputs
 from appliance.config.section import Section
 
+MAX_MIRROR = 65535
+
 
 class Route(Section):
     """Frames that match go to every output, to the host stack, or nowhere; exactly one of the three.
@@ -28,11 +30,18 @@ class Route(Section):
         default=False,
         description="true: the frames go to the host stack, by the port `netmap:INTERFACE^` of their interface",
     )
+    mirror: int | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_MIRROR,
+        description="one frame in so many is also kept, as it came, for `appliance capture`; 1: every frame",
+    )
 
     def __str__(self) -> str:
         """`red-in vlan 100 239.1.2.1:6000 → red-out, blue-out`."""
         where = "default only" if self.match is None else str(self.match)
-        return f"{where} → {self.render_fate()}"
+        mirror = "" if self.mirror is None else f", 1 in {self.mirror} mirrored"
+        return f"{where} → {self.render_fate()}{mirror}"
 
     def render_fate(self) -> str:
         """What becomes of the frames."""

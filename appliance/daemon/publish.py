@@ -59,7 +59,7 @@ def build_route(entry: Entry, ports: Mapping[str, int], counter: int, group: int
         for output in entry.outputs
     )
     match = build_match(entry.match, ports[entry.port])
-    return TableRoute(match, outputs, counter, entry.to_host, group=group)
+    return TableRoute(match, outputs, counter, entry.to_host, group=group, mirror=entry.mirror)
 
 
 def build_match(match: Match | None, port: int) -> TableMatch:

@@ -3,10 +3,12 @@
 
 In the order a frame meets them: `ports` (Region, Port, MemoryPort), `frames` (FrameKey, parse_frame),
 `matches` (Match), `rewrites` (Rewrite), `media` (RouteMedia, PacingFormat, MergeConfig), `table` (Route, Output,
-RouteTable), `worker` (LoopWorker), `state` (StateSegment and its snapshots), `observed` (what it shows of media).
+RouteTable), `worker` (LoopWorker), `state` (StateSegment and its snapshots), `observed` (what it shows of media),
+`captured` (frames it keeps).
 `names` holds labels and limits, `errors` what a failed call raises.
 """
 
+from appliance.fastpath.captured import Captured, count_captured, read_captured
 from appliance.fastpath.errors import ClosedError, NativeError
 from appliance.fastpath.frames import FrameKey, parse_frame, read_host_class
 from appliance.fastpath.matches import Match
@@ -27,6 +29,7 @@ from appliance.fastpath.worker import LoopWorker
 
 __all__ = [
     "DROP_REASONS",
+    "Captured",
     "ClosedError",
     "Discovered",
     "DropReason",
@@ -54,9 +57,11 @@ __all__ = [
     "RouteTable",
     "StateSegment",
     "WorkerSnapshot",
+    "count_captured",
     "find_window_ns",
     "parse_frame",
     "plan_buffers",
     "plan_slots",
+    "read_captured",
     "read_host_class",
 ]

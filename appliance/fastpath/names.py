@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from appliance.fastpath._native import ffi, lib
 
 STATE_VERSION: int = lib.FP_STATE_VERSION
+CAPTURE_SLOTS: int = lib.FP_CAPTURE_SLOTS
+CAPTURE_BYTES: int = lib.FP_CAPTURE_BYTES
 NAME_BYTES: int = lib.FP_NAME_BYTES  # names and device specs, the NUL included
 MAX_PORTS: int = lib.FP_MAX_PORTS
 MAX_OUTPUTS: int = lib.FP_MAX_OUTPUTS

@@ -39,7 +39,7 @@ class Route:
     its frame and byte counters, 0..MAX_ROUTES-1, kept by a route across generations. Frames of a route `to_host`
     count as given to the host stack, not as forwarded. `media` names formats and merges the table has already.
     Ports of routes of one `group` (1..MAX_ROUTES; 0: none) learn together which addresses are behind them: a frame
-    to one of those goes to no other output.
+    to one of those goes to no other output. One frame in `mirror` is captured (0: none).
     """
 
     match: Match
@@ -48,6 +48,7 @@ class Route:
     to_host: bool = False
     media: RouteMedia | None = None
     group: int = 0
+    mirror: int = 0
 
     @classmethod
     def exact(cls, key: FrameKey, ports: Sequence[int], counter: int) -> "Route":
@@ -144,7 +145,9 @@ def _write_route(route: Route, target: Any) -> None:
     target.output_count = len(route.outputs)
     _check_range("group", route.group, 0, names.MAX_ROUTES)
     target.counter = route.counter
+    _check_range("mirror", route.mirror, 0, 0xFFFF)
     target.group = route.group
+    target.mirror = route.mirror
     target.flags = lib.FP_ROUTE_TO_HOST if route.to_host else 0
     if route.media is not None:
         write_media(route.media, target.media)
@@ -157,7 +160,7 @@ def _read_route(source: Any) -> Route:
     )
     to_host = bool(source.flags & lib.FP_ROUTE_TO_HOST)
     match, media = read_match(source.match), read_media(source.media)
-    return Route(match, outputs, source.counter, to_host, media, source.group)
+    return Route(match, outputs, source.counter, to_host, media, source.group, source.mirror)
 
 
 def _check_range(subject: str, value: int, lowest: int, highest: int) -> None:

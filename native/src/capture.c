@@ -23,12 +23,13 @@ static void capture_write(struct fp_capture *capture, const uint64_t head[FP_CAP
 }
 
 void fp_capture_sample(struct fp_burst *burst, const struct fp_frame *frame, const struct fp_table_entry *entry) {
-    const struct fp_worker *worker = burst->worker;
+    struct fp_worker *worker = burst->worker;
     uint32_t every = worker->table->mirror[(entry - worker->table->entries) % FP_MAX_ROUTES];
-    const struct fp_pair *counted = &burst->routes[entry->counter % FP_MAX_ROUTES].pair;
-    if (every == 0 || atomic_load_explicit(&counted->first, memory_order_relaxed) % every != 0) {
+    uint32_t *passed = &worker->mirror_passed[entry->counter % FP_MAX_ROUTES];
+    if (++*passed < every) {
         return;
     }
+    *passed = 0;
     uint32_t length = fp_frame_length(frame);
     const uint64_t head[FP_CAPTURE_HEAD_WORDS] = {
         worker->now_ns,

@@ -25,7 +25,7 @@ struct fp_capture {
     struct fp_capture_slot slots[FP_CAPTURE_SLOTS];
 };
 
-/* Captures the frame where it is one of its route's sample; it has been counted for the route. */
+/* Captures the frame where it is one of its route's sample. */
 void fp_capture_sample(struct fp_burst *burst, const struct fp_frame *frame, const struct fp_table_entry *entry);
 
 #endif

@@ -35,8 +35,9 @@ struct fp_worker {
     uint32_t port_count;
     struct fp_worker_port ports[FP_MAX_PORTS];
     const struct fp_table_flat *table;
-    struct fp_burst *burst;         /* room for one */
-    struct fp_addresses *addresses; /* learning.h */
+    struct fp_burst *burst;                /* room for one */
+    struct fp_addresses *addresses;        /* learning.h */
+    uint32_t mirror_passed[FP_MAX_ROUTES]; /* frames of each counter since the last one that was captured */
     uint64_t loops;
     uint64_t checked_ns;        /* when ports were last asked after faults */
     uint64_t now_ns;            /* CLOCK_MONOTONIC as of the last turn */

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from capture_flows import write_frames
+from capture_flows import iterate_frames, write_frames
 from media_tools import MediaSource
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
@@ -125,3 +125,26 @@ def test_a_switch_of_three_ports_learns_who_is_where(studio: Studio) -> None:
     assert read_tx_frames(studio, "blue") == flooded
     names = {route["name"] for route in studio.appliance.status().document["routes"]}
     assert names == {"floor in to others", "floor red to others", "floor blue to others"}
+
+
+def test_a_mirrored_route_can_be_captured(studio: Studio, tmp_path: Path) -> None:
+    """The last frames of a route out of the running appliance: byte for byte and in the order they were sent."""
+    match = {"port": "in", "group": RED_GROUP, "udp_port": UDP_PORT}
+    routes = [
+        {"name": "video", "match": match, "outputs": [{"port": "red", "udp_port": 7000}], "mirror": 4},
+        {"name": "other", "match": match | {"group": BLUE_GROUP}, "outputs": ["blue"]},
+    ]
+    studio.appliance.start(configure(studio, routes=routes))
+    refused = studio.appliance.run("capture", "-o", str(tmp_path / "no.pcap"), "other")
+    assert (refused.returncode, (tmp_path / "no.pcap").exists()) == (2, False), refused.stderr
+    assert "those that have: video" in refused.stderr
+    sent = write_capture(tmp_path / "sent.pcap", build_sent)
+    assert studio.send(sent).report()["sent_frames"] == FRAMES
+    studio.appliance.wait_until(
+        lambda seen: any(route["frames"] == FRAMES for route in seen["routes"]), "counting all frames"
+    )
+    seen = tmp_path / "seen.pcap"
+    done = studio.appliance.run("capture", "-o", str(seen))
+    assert (done.returncode, done.stderr) == (0, f"appliance: {FRAMES // 4} of video\n")
+    frames = [frame for _, frame in iterate_frames(tmp_path / "sent.pcap")]
+    assert [frame for _, frame in iterate_frames(seen)] == frames[3::4]

@@ -64,6 +64,14 @@ def test_no_daemon(command: str, config: Path, tmp_path: Path) -> None:
     )
 
 
+def test_nothing_to_capture(tmp_path: Path) -> None:
+    folders = ["--runtime-dir", str(tmp_path), "--state-dir", str(tmp_path)]
+    done = call("capture", "-o", str(tmp_path / "c.pcap"), *folders)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"appliance: {tmp_path}: nothing was ever applied; there is nothing to capture\n"
+    assert not (tmp_path / "c.pcap").exists()
+
+
 def test_directories_from_the_environment(tmp_path: Path) -> None:
     done = call("status", environment={"APPLIANCE_RUNTIME_DIR": str(tmp_path / "here")})
     assert done.returncode == 4
