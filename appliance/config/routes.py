@@ -5,6 +5,7 @@ from pydantic import Field
 
 from appliance.config.fields import Name
 from appliance.config.match import Match
+from appliance.config.media import Observe, Protect
 from appliance.config.outputs import Outputs
 from appliance.config.section import Section
 
@@ -12,12 +13,20 @@ from appliance.config.section import Section
 class Route(Section):
     """Frames that match go to every output, to the host stack, or nowhere; exactly one of the three.
 
-    Keys to come beside `outputs`: `protect:` (ST 2022-7) and `observe:`.
+    A protected route has two matches, of its paths, instead of one, and sends one flow to its outputs.
     """
 
     name: Name = Field(description="a name for the route")
     match: Match | None = Field(
         default=None, description="which frames it takes; absent: those of ports whose `default:` names it"
+    )
+    protect: Protect | None = Field(
+        default=None,
+        description="the two paths of one flow, merged into one (ST 2022-7); instead of `match`, with `outputs`",
+    )
+    observe: Observe | None = Field(
+        default=None,
+        description="what is counted of its RTP: `rtp`, or a mapping; absent: frames and bytes only",
     )
     outputs: Outputs | None = Field(
         default=None,
@@ -29,10 +38,20 @@ class Route(Section):
         description="true: the frames go to the host stack, by the port `netmap:INTERFACE^` of their interface",
     )
 
+    @property
+    def matches(self) -> tuple[tuple[str, Match], ...]:
+        """What it takes, with the path it comes by: "A", "B", or "" where it is not protected."""
+        if self.protect is not None:
+            return (("A", self.protect.a), ("B", self.protect.b))
+        return () if self.match is None else (("", self.match),)
+
     def __str__(self) -> str:
-        """`red-in vlan 100 239.1.2.1:6000 → red-out, blue-out`."""
+        """`red-in vlan 100 239.1.2.1:6000 → red-out, blue-out; observe rtp`."""
         where = "default only" if self.match is None else str(self.match)
-        return f"{where} → {self.render_fate()}"
+        if self.protect is not None:
+            where = str(self.protect)
+        seen = "" if self.observe is None else f"; observe {self.observe}"
+        return f"{where} → {self.render_fate()}{seen}"
 
     def render_fate(self) -> str:
         """What becomes of the frames."""

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from appliance.config.entries import Entry
 from appliance.config.schema import Match, Output
 from appliance.daemon.counters import RouteCounter
+from appliance.daemon.media import TableMedia
 from appliance.errors import NotAcknowledged, WorkerError
 from appliance.fastpath import Match as TableMatch
 from appliance.fastpath import Output as TableOutput
-from appliance.fastpath import Rewrite, RouteTable, StateSegment
+from appliance.fastpath import Rewrite, RouteMedia, RouteTable, StateSegment
 from appliance.fastpath import Route as TableRoute
 from appliance.fastpath.names import NO_VLAN, NOT_RTP
 
@@ -28,7 +29,11 @@ def read_port_indices(state: StateSegment) -> dict[str, int]:
 
 
 def build_table(
-    worker: str, entries: Sequence[Entry], ports: Mapping[str, int], counters: Mapping[str, RouteCounter]
+    worker: str,
+    entries: Sequence[Entry],
+    ports: Mapping[str, int],
+    counters: Mapping[str, RouteCounter],
+    discover: bool = False,
 ) -> RouteTable:
     """The route table of `worker`. WorkerError where it has not opened a port that an entry names."""
     named = {entry.port for entry in entries}
@@ -36,16 +41,28 @@ def build_table(
     missing = sorted(named - ports.keys())
     if missing:
         raise WorkerError(worker, f"worker {worker}: has not opened {', '.join(missing)}; restart it")
-    return RouteTable.build(build_route(entry, ports, counters[entry.name].index) for entry in entries)
+    table = RouteTable(max(1, len(entries)))
+    try:
+        media = TableMedia(table)
+        for entry in entries:
+            counter = counters[entry.name]
+            table.add(build_route(entry, ports, counter.index, media.build(entry, counter)))
+        table.set_discovery(discover)
+    except BaseException:
+        table.close()
+        raise
+    return table
 
 
-def build_route(entry: Entry, ports: Mapping[str, int], counter: int) -> TableRoute:
+def build_route(
+    entry: Entry, ports: Mapping[str, int], counter: int, media: RouteMedia | None = None
+) -> TableRoute:
     """An entry of the configuration as the fast path takes it."""
     outputs = tuple(
         TableOutput(ports[output.port], build_rewrite(output, entry.match) if output.changes else None)
         for output in entry.outputs
     )
-    return TableRoute(build_match(entry.match, ports[entry.port]), outputs, counter, entry.to_host)
+    return TableRoute(build_match(entry.match, ports[entry.port]), outputs, counter, entry.to_host, media)
 
 
 def build_match(match: Match | None, port: int) -> TableMatch:
