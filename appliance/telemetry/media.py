@@ -86,10 +86,12 @@ def list_silent_problems(flows: tuple[ProtectedRecord, ...]) -> tuple[str, ...]:
         (path,) = flow.silent_paths
         other = "B" if path == "A" else "A"
         last_ns = (flow.a if path == "A" else flow.b).last_ns
+        since = (
+            render_moment(last_ns) if last_ns else f"{render_moment(flow.since_ns)}, when it was configured"
+        )
         problems.append(
-            f"path {path} of flow {flow.name} has sent nothing since {render_moment(last_ns or flow.since_ns)}"
-            f"{'' if last_ns else ', when it was configured'}; the flow lives by path {other} alone: look at the sender, the "
-            f"network and the memberships of path {path}"
+            f"path {path} of flow {flow.name} has sent nothing since {since}; the flow lives by path {other} alone: "
+            f"look at the sender, the network and the memberships of path {path}"
         )
     return tuple(problems)
 
