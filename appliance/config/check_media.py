@@ -6,10 +6,11 @@ Pure, like `check_routes`.
 
 from collections.abc import Iterator, Sequence
 
+from appliance.config.check_pacing import check_pacing
 from appliance.config.check_routes import check_match, check_outputs, check_rewrite
 from appliance.config.entries import PortNames, Tables
 from appliance.config.fields import render_network
-from appliance.config.media import Pacing, Protect
+from appliance.config.media import Protect
 from appliance.config.merges import (
     MAX_MERGE_SLOTS,
     MAX_MERGES_PER_WORKER,
@@ -24,9 +25,6 @@ from appliance.config.yaml_source import Location, Problem
 # FP_MAX_PACING of native/include/fastpath.h; tests/contract/test_media_contract.py compares it.
 MAX_PACING_PER_WORKER = 64
 
-# Line rate of 100G is below; the fast path's fractions end at one frame a nanosecond.
-MOST_FRAMES_PER_S = 200_000_000
-
 _BYTES_PER_MB = 1_000_000
 
 
@@ -35,61 +33,10 @@ def check_media(config: Config, names: PortNames) -> Iterator[Problem]:
     for index, route in enumerate(config.routes):
         here: Location = ("routes", index)
         if route.observe is not None and route.observe.pacing is not None:
-            yield from _check_pacing(route.observe.pacing, (*here, "observe", "pacing"))
+            yield from check_pacing(route.observe.pacing, (*here, "observe", "pacing"))
         if route.protect is not None:
             # Both paths have the same outputs: what is wrong for both is said once.
             yield from dict.fromkeys(_check_protected(route, route.protect, names, here))
-
-
-def _check_pacing(pacing: Pacing, here: Location) -> Iterator[Problem]:
-    numbers = ("rate", "active_lines", "total_lines")
-    given = [name for name in numbers if getattr(pacing, name) is not None]
-    if pacing.format is not None:
-        for name in given:
-            yield Problem((*here, name), "given beside `format`, which says it; keep one of the two")
-    elif len(given) < len(numbers) or pacing.packets is None:
-        missing = [name for name in (*numbers, "packets") if getattr(pacing, name) is None]
-        what = f"missing {', '.join(missing)}; " if given or pacing.packets is not None else ""
-        yield Problem(
-            here, f"{what}name a video format like `format: 1080p50`, or give rate, active_lines, "
-            "total_lines and packets"
-        )  # fmt: skip
-    if pacing.active_lines is not None and pacing.active_lines > (pacing.total_lines or pacing.active_lines):
-        yield Problem(
-            (*here, "active_lines"),
-            f"{pacing.active_lines} of {pacing.total_lines} lines; give no more than `total_lines`",
-        )
-    if pacing.is_complete and _find_read_rate(pacing) > MOST_FRAMES_PER_S:
-        yield Problem(
-            here,
-            f"{_find_read_rate(pacing):,} packets a second are to be read; at most {MOST_FRAMES_PER_S:,} are timed",
-        )
-    # ST 2110-21, 7.1.2 and 7.1.3: the two narrow types differ in nothing but the schedule.
-    other = {("N", "linear"): "NL", ("NL", "gapped"): "N"}.get((pacing.sender, pacing.read_schedule))
-    if other is not None:
-        yield Problem(
-            (*here, "schedule"), f"a narrow sender with a {pacing.schedule} schedule is `sender: {other}`"
-        )
-    yield from _check_troffset(pacing, here)
-
-
-def _find_read_rate(pacing: Pacing) -> int:
-    """Packets a second in the active lines."""
-    active, total = pacing.lines
-    return int(pacing.picture_packets * pacing.picture_rate * total / active)
-
-
-def _check_troffset(pacing: Pacing, here: Location) -> Iterator[Problem]:
-    if pacing.troffset_us is None:
-        return
-    where = (*here, "troffset_us")
-    if pacing.anchor != "epoch":
-        yield Problem(where, "counts from the SMPTE epoch; add `anchor: epoch`, or remove it")
-    rate = pacing.rate if pacing.format is None else pacing.format.rate
-    if rate is not None and pacing.troffset_us * rate >= 1_000_000:
-        yield Problem(
-            where, f"{pacing.troffset_us} µs are no less than a picture of {float(1_000_000 / rate):.0f} µs"
-        )
 
 
 def _check_protected(route: Route, protect: Protect, names: PortNames, here: Location) -> Iterator[Problem]:
@@ -101,17 +48,25 @@ def _check_protected(route: Route, protect: Protect, names: PortNames, here: Loc
         word = "drop" if route.drop else "to_host"
         yield Problem((*here, word), "two paths are merged for outputs; give `outputs:` instead")
     yield from _check_window(route, protect, (*here, "protect"))
+    unsound = False
     for path, match in route.matches:
         where: Location = (*here, "protect", path.lower())
         yield from check_match(match, names, where)
-        yield from _check_path(match, where)
+        for problem in _check_path(match, where):
+            unsound = True
+            yield problem
     yield from _check_pair(protect, names, (*here, "protect", "b"))
+    if not unsound:  # else it would be said of each output again
+        yield from _check_outputs(route, protect, names, (*here, "outputs"))
+
+
+def _check_outputs(route: Route, protect: Protect, names: PortNames, here: Location) -> Iterator[Problem]:
     ingress = [*(protect.a.port or ()), *(protect.b.port or ())]
     outputs = route.outputs or ()
-    yield from check_outputs(names, outputs, protect.a, ingress, (*here, "outputs"))
+    yield from check_outputs(names, outputs, protect.a, ingress, here)
     for position, output in enumerate(outputs):
-        yield from check_rewrite(output, protect.b, (*here, "outputs", position))
-        yield from _check_one_flow(protect, output, (*here, "outputs", position))
+        yield from check_rewrite(output, protect.b, (*here, position))
+        yield from _check_one_flow(protect, output, (*here, position))
 
 
 def _check_window(route: Route, protect: Protect, here: Location) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.config import check_media, formats, media, merges
+from appliance.config import check_media, check_pacing, formats, media, merges
 from appliance.config.formats import parse_video_format
 from appliance.config.media import Pacing
 from appliance.daemon.media import build_pacing
@@ -132,5 +132,5 @@ def test_the_widest_numbers_are_taken_and_no_wider_ones() -> None:
 
 
 def test_as_many_packets_a_second_as_the_check_lets_through_are_timed() -> None:
-    rate = check_media.MOST_FRAMES_PER_S // 1000
+    rate = check_pacing.MOST_FRAMES_PER_S // 1000
     assert accepts(build(rate=rate, packets=1000, active_lines=1, total_lines=1, sender="NL"))
