@@ -88,6 +88,8 @@ def _build_discovered(document: StatusDocument) -> Iterator[Block]:
     yield Grid(("Port", "Without a route", "Frames"), rows, text_columns=2)
     if (rest := len(flows) - MOST_DISCOVERED) > 0:
         yield Line(f"and {rest:,} flows with fewer frames; `appliance status --json` lists them", Tone.FAINT)
+    if evicted := sum(worker.evicted_flows for worker in document.workers):
+        yield Line(f"{evicted:,} times an older flow made room for a newer one", Tone.FAINT)
 
 
 def _render_flow(flow: DiscoveredRecord) -> str:

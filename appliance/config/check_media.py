@@ -34,9 +34,22 @@ def check_media(config: Config, names: PortNames) -> Iterator[Problem]:
         here: Location = ("routes", index)
         if route.observe is not None and route.observe.pacing is not None:
             yield from check_pacing(route.observe.pacing, (*here, "observe", "pacing"))
+        if route.observe is not None and route.protect is None:
+            yield from _check_observed(route, here)
         if route.protect is not None:
             # Both paths have the same outputs: what is wrong for both is said once.
             yield from dict.fromkeys(_check_protected(route, route.protect, names, here))
+
+
+def _check_observed(route: Route, here: Location) -> Iterator[Problem]:
+    """Sequence numbers of many flows, taken for those of one, say nothing."""
+    if route.match is None:
+        text = "frames that are left over are of many flows, their numbers say nothing; give it a match, or remove it"
+        yield Problem((*here, "observe"), text)
+    elif route.match.ssrc is None and (route.match.to is None or route.match.to.num_addresses > 1):
+        seen = "any destination" if route.match.to is None else render_network(route.match.to)
+        text = f"{seen} holds many flows, their numbers say nothing; name one group, destination or SSRC in the match"
+        yield Problem((*here, "observe"), text)
 
 
 def _check_protected(route: Route, protect: Protect, names: PortNames, here: Location) -> Iterator[Problem]:

@@ -79,10 +79,11 @@ def _collect_worker(
             ports = read_ports(state, files.name)
             counted = tuple(read_route(state, name, counter, media) for name, counter in routes.items())
             protected = read_protected(state, files.name, media)
+            evicted = state.count_evicted() if media.discover else 0
             discovered = read_discovered(state, files.name, tuple(port.name for port in ports), media)
     except NativeError as error:
         return _describe_unreadable(files, restarts, error)
-    worker = _build_worker(files.name, snapshot, ports, restarts)
+    worker = _build_worker(files.name, snapshot, ports, restarts, evicted)
     problems = list_worker_problems(worker, files)
     if worker.alive:  # the kernel leaves for a dead one
         report = read_memberships(files, worker.pid)
@@ -103,7 +104,7 @@ def _collect_worker(
 
 
 def _build_worker(
-    name: str, snapshot: WorkerSnapshot, ports: tuple[PortRecord, ...], restarts: int
+    name: str, snapshot: WorkerSnapshot, ports: tuple[PortRecord, ...], restarts: int, evicted_flows: int
 ) -> WorkerRecord:
     age_ns = time.clock_gettime_ns(time.CLOCK_MONOTONIC) - snapshot.heartbeat_ns
     return WorkerRecord(
@@ -117,6 +118,7 @@ def _build_worker(
         restarts=restarts,
         balanced=all(is_balanced(port) for port in ports),
         account=sum_accounts(ports),
+        evicted_flows=evicted_flows,
     )
 
 

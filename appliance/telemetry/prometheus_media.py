@@ -122,6 +122,14 @@ def list_media_metrics(seen: Observation) -> Iterator[Metric]:
     for worker in seen.workers:
         flows.add_metric([worker.name], sum(flow.worker == worker.name for flow in seen.discovered))
     yield flows
+    evicted = CounterMetricFamily(
+        "appliance_discovered_evicted_flows",
+        "Flows without a route that made room for newer ones.",
+        labels=["worker"],
+    )
+    for worker in seen.workers:
+        evicted.add_metric([worker.name], worker.evicted_flows)
+    yield evicted
 
 
 def _list_protected(protected: tuple[ProtectedRecord, ...]) -> Iterator[Metric]:

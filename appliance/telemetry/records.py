@@ -50,7 +50,10 @@ class MembershipReport(_Record):
 
 
 class WorkerRecord(_Record):
-    """One worker. `heartbeat_age_s` is None where its state segment cannot be read."""
+    """One worker. `heartbeat_age_s` is None where its state segment cannot be read.
+
+    `evicted_flows`: flows without a route that made room for newer ones in `discovered`.
+    """
 
     name: str
     pid: int
@@ -63,6 +66,7 @@ class WorkerRecord(_Record):
     balanced: bool
     account: Account
     memberships: tuple[MembershipRecord, ...] = ()
+    evicted_flows: int = 0
 
 
 class PortRecord(_Record):

@@ -236,6 +236,27 @@ REFUSED: dict[str, tuple[str, str, list[str]]] = {
             "`{arrivals: true}`"
         ],
     ),
+    "observe many flows": (
+        "routes:\n",
+        "routes:\n  - {name: s, match: {port: d, group: 239.2.0.0/16}, observe: rtp, outputs: [a]}\n"
+        "  - {name: t, match: {port: d, udp_port: 9}, observe: rtp, outputs: [a]}\n"
+        "  - {name: u, match: {port: d, ssrc: 9}, observe: rtp, outputs: [a]}\n",
+        [
+            "c.yaml:9: routes[0].observe: 239.2.0.0/16 holds many flows, their numbers say nothing; name one group, "
+            "destination or SSRC in the match",
+            "c.yaml:10: routes[1].observe: any destination holds many flows, their numbers say nothing; name one "
+            "group, destination or SSRC in the match",
+        ],
+    ),
+    "observe what is left": (
+        'worker: one}\n  - {name: other, device: "memory:o", worker: two}\nroutes:\n',
+        'worker: one, default: s}\n  - {name: other, device: "memory:o", worker: two}\nroutes:\n'
+        "  - {name: s, observe: rtp, outputs: [a]}\n",
+        [
+            "c.yaml:9: routes[0].observe: frames that are left over are of many flows, their numbers say nothing; give "
+            "it a match, or remove it"
+        ],
+    ),
     "rtp cannot be left out": (
         "observe: rtp",
         "observe: {rtp: false, arrivals: true}",

@@ -270,5 +270,10 @@ def test_flows_without_a_route_are_listed_where_that_is_asked_for(loop: Loop) ->
     loop.send(1, "239.7.7.7", 1)
     (flow,) = loop.observe().discovered
     assert (flow.port, flow.destination, flow.frames) == ("b", "239.7.7.7", 1)
+    for number in range(1030):
+        loop.send(0, f"239.8.{number >> 8}.{number & 255}", 1)
+    seen = loop.observe()
+    assert (len(seen.discovered), seen.workers[0].evicted_flows) == (1024, 1031 - 1024)
     loop.publish(build(render_route("x")))
-    assert loop.observe().discovered == ()
+    seen = loop.observe()
+    assert (seen.discovered, seen.workers[0].evicted_flows) == ((), 0)

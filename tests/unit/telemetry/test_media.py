@@ -89,7 +89,7 @@ PACING = PacingCounters(**number_fields(PacingCounters, 500))
 ROUTE = RouteRecord(name="camera-1 path A", frames=1, bytes=2, rtp=RTP, pacing=PACING)
 WORKER = WorkerRecord(
     name="main", pid=1, alive=True, running=True, generation=1, published=1, heartbeat_age_s=0.0, restarts=0,
-    balanced=True, account=sum_accounts(()),
+    balanced=True, account=sum_accounts(()), evicted_flows=12,
 )  # fmt: skip
 
 
@@ -170,6 +170,7 @@ def test_histograms_add_up(samples: Samples) -> None:
 def test_which_path_is_silent(samples: Samples) -> None:
     assert [samples["appliance_protected_path_silent", path_labels(path)] for path in "AB"] == [0, 1]
     assert samples["appliance_discovered_flows", (("worker", "main"),)] == 0
+    assert samples["appliance_discovered_evicted_flows_total", (("worker", "main"),)] == 12
 
 
 def test_a_route_that_is_not_observed_has_no_metrics_of_media(samples: Samples) -> None:
