@@ -4,7 +4,7 @@
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, BinaryIO
@@ -65,9 +65,9 @@ def capture(
     _report(written, sum(reader.written_over for reader in readers))
 
 
-def choose_routes(config: Config, names: Sequence[str]) -> list[str]:
-    """The named routes, or all that mirror. UsageError for one that does not, or where none does."""
-    mirrored = [route.name for route in config.routes if route.mirror is not None]
+def choose_routes(config: Config, names: Sequence[str]) -> set[str]:
+    """What the counters of the named routes are called, or of all that mirror. UsageError where there is none."""
+    mirrored = {route.name: route for route in config.routes if route.mirror is not None}
     known = ", ".join(mirrored) or "none"
     for name in names:
         if name not in mirrored:
@@ -77,11 +77,15 @@ def choose_routes(config: Config, names: Sequence[str]) -> list[str]:
             )
     if not mirrored:
         raise UsageError("no active route has `mirror:`; add `mirror: 1000` to a route and apply that")
-    return list(names) or mirrored
+    return {
+        mirrored[name].render_name(path)
+        for name in names or mirrored
+        for path, _ in mirrored[name].matches or (("", None),)
+    }
 
 
 def open_readers(
-    folders: Folders, stored: Stored, wanted: Sequence[str]
+    folders: Folders, stored: Stored, wanted: Collection[str]
 ) -> Iterator[AbstractContextManager[CaptureReader]]:
     """A reader for each worker that carries out one of the routes."""
     for files in list_worker_files(folders.runtime):

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from appliance.cli.console import Block, Grid, Line, Tone
+from appliance.cli.status_media import build_media
 from appliance.daemon.api import StatusDocument
 from appliance.telemetry import PortRecord, RouteRecord, WorkerRecord
 
@@ -27,6 +28,7 @@ def build_page(
         *_build_workers(document),
         *_build_ports(document, before, elapsed_s),
         *_build_drops(document),
+        *build_media(document),
         *_build_routes(document, before, elapsed_s),
     ]
 

@@ -6,6 +6,7 @@ Pure: from a model to the list of its problems; nothing of the host is looked at
 
 from collections.abc import Callable, Iterable, Iterator
 
+from appliance.config.check_media import check_media, check_media_capacity
 from appliance.config.check_routes import check_outputs, check_port, check_routes
 from appliance.config.entries import Entry, PortNames, Tables, compute_shape, index_ports, resolve_tables
 from appliance.config.host_stack import find_host_stack_problems
@@ -43,6 +44,7 @@ def find_problems(config: Config, find_line: FindLine) -> list[Problem]:
         _check_ports_of_workers(config),
         _check_cross_connects(config, names, find_line),
         check_routes(config, names),
+        check_media(config, names),
         _check_defaults(config, names),
         find_host_stack_problems(config, MAX_PORTS_PER_WORKER),
     )
@@ -50,7 +52,11 @@ def find_problems(config: Config, find_line: FindLine) -> list[Problem]:
     if problems:
         return problems
     tables = resolve_tables(config)
-    return [*_check_conflicts(tables, find_line), *_check_capacity(tables, config)]
+    return [
+        *_check_conflicts(tables, find_line),
+        *_check_capacity(tables, config),
+        *check_media_capacity(tables, config),
+    ]
 
 
 def _check_names(config: Config, find_line: FindLine) -> Iterator[Problem]:
@@ -165,6 +171,12 @@ def _check_defaults(config: Config, names: PortNames) -> Iterator[Problem]:
             yield Problem(here, render_unknown_name("route", port.default, known))
         else:
             route = routes[port.default]
+            if route.protect is not None:
+                yield Problem(
+                    here,
+                    f"route {route.name} is protected, it takes its two paths and nothing else; name another",
+                )
+                continue
             owner = names.worker_of(route)
             if owner is not None and owner != names.workers[port.name]:
                 yield Problem(
@@ -182,7 +194,7 @@ def _check_defaults(config: Config, names: PortNames) -> Iterator[Problem]:
 def _check_conflicts(tables: Tables, find_line: FindLine) -> Iterator[Problem]:
     told: set[Location] = set()
     for loser, winner in tables.conflicts:
-        location = (*loser.location, "match") if loser.location[0] == "routes" else loser.location
+        location = (*loser.location, "match") if len(loser.location) == 2 else loser.location
         if location in told:
             continue
         told.add(location)

@@ -19,13 +19,15 @@ def check_routes(config: Config, names: PortNames) -> Iterator[Problem]:
     for index, route in enumerate(config.routes):
         here: Location = ("routes", index)
         yield from _check_fate(route, here)
+        if route.protect is not None:
+            continue  # check_media
         if route.match is not None:
-            yield from _check_match(route.match, names, (*here, "match"))
+            yield from check_match(route.match, names, (*here, "match"))
         elif route.name not in used:
             yield Problem(here, f"no match, and no port has `default: {route.name}`; give it a `match:`")
         ingress = route.match.port or () if route.match is not None else ()
         if route.match is not None and not ingress:
-            yield from _check_every_port(names, route, (*here, "match"))
+            yield from _check_every_port(names, route, route.match, (*here, "match"))
         if route.to_host:
             yield from _check_host(names, route, ingress, here)
         yield from check_outputs(names, route.outputs or (), route.match, ingress, (*here, "outputs"))
@@ -45,7 +47,8 @@ def _check_fate(route: Route, here: Location) -> Iterator[Problem]:
         yield Problem((*here, word), f"given beside `{given[0]}`; keep one of the two")
 
 
-def _check_match(match: Match, names: PortNames, here: Location) -> Iterator[Problem]:
+def check_match(match: Match, names: PortNames, here: Location) -> Iterator[Problem]:
+    """Problems of a match by itself."""
     if not match.model_fields_set - {"priority"}:
         yield Problem(here, "matches every untagged frame of every port; name at least one field")
     yield from _check_match_ports(match, names, here)
@@ -84,11 +87,11 @@ def _check_match_ports(match: Match, names: PortNames, here: Location) -> Iterat
             )
 
 
-def _check_every_port(names: PortNames, route: Route, here: Location) -> Iterator[Problem]:
+def _check_every_port(names: PortNames, route: Route, match: Match, here: Location) -> Iterator[Problem]:
     worker = names.worker_of(route)
     if worker is None and not route.outputs:
         yield Problem(here, "missing port; there are several workers, name ports of one of them")
-    elif worker is not None and route.outputs and not names.ingress_of(route, worker):
+    elif worker is not None and route.outputs and not names.ingress_of(route, worker, match):
         yield Problem(
             here, f"every port of worker {worker} is an output, none is left to receive; name `port:`"
         )
@@ -98,7 +101,8 @@ def _check_host(names: PortNames, route: Route, ingress: Sequence[str], here: Lo
     where = (*here, "to_host")
     worker = names.worker_of(route)
     users = [port.name for port in names.config.ports if port.default == route.name]
-    if route.match is not None and not ingress and worker is not None and not names.ingress_of(route, worker):
+    anywhere = route.match if not ingress else None
+    if anywhere is not None and worker is not None and not names.ingress_of(route, worker, anywhere):
         yield Problem(where, f"worker {worker} has no port of host rings; add one like netmap:ens4^")
     for name in dict.fromkeys([*ingress, *users]):
         port = names.ports.get(name)

@@ -28,8 +28,10 @@ class Entry:
     """Of what it came from, for messages."""
     group: str | None = None
     """The cross-connect whose ports learn addresses together; None: frames go to all outputs."""
-    mirror: int = 0
-    """One frame in so many is captured; 0: none."""
+    route: Route | None = None
+    """Where it came from one: what is observed and mirrored, and how its paths are merged."""
+    path: str = ""
+    """"A" or "B" of a protected route, else empty."""
 
     @property
     def rank(self) -> tuple[int, int]:
@@ -70,8 +72,9 @@ class PortNames:
 
     def worker_of(self, route: Route) -> str | None:
         """The worker that carries a route out; None where nothing it names says which."""
-        if route.match is not None and route.match.port is not None:
-            return self.workers.get(route.match.port[0])
+        for _, match in route.matches:
+            if match.port is not None:
+                return self.workers.get(match.port[0])
         if route.outputs:
             return self.workers.get(route.outputs[0].port)
         return self.config.workers[0].name if len(self.config.workers) == 1 else None
@@ -92,11 +95,10 @@ class PortNames:
             return None
         return self.hosts.get((self.workers[name], device.interface))
 
-    def ingress_of(self, route: Route, worker: str) -> list[str]:
-        """The ports whose frames a route with a match takes."""
-        assert route.match is not None
-        if route.match.port is not None:
-            return route.match.port
+    def ingress_of(self, route: Route, worker: str, match: Match) -> list[str]:
+        """The ports at which a route takes the frames of `match`."""
+        if match.port is not None:
+            return match.port
         mine = [name for name, owner in self.workers.items() if owner == worker]
         if route.to_host:
             return [name for name in mine if self.host_of(name) is not None]
@@ -146,11 +148,14 @@ def resolve_tables(config: Config) -> Tables:
 def _list_entries(config: Config, names: PortNames) -> Iterator[Entry]:
     for index, route in enumerate(config.routes):
         worker = names.worker_of(route)
-        if route.match is not None and worker is not None:
-            for port in names.ingress_of(route, worker):
-                yield build_entry(names, route, port, route.match, ("routes", index))
+        if worker is None:
+            continue
+        for path, match in route.matches:
+            here: Location = ("routes", index, "protect", path.lower()) if path else ("routes", index)
+            for port in names.ingress_of(route, worker, match):
+                yield build_entry(names, route, port, match, here, path)
     for index, pair in enumerate(config.cross_connects):
-        here: Location = ("cross_connects", index)
+        here = ("cross_connects", index)
         for port in pair.ports:
             outputs = tuple(Output(port=other) for other in pair.ports if other != port)
             group = pair.name if pair.learn else None
@@ -166,14 +171,16 @@ def _list_entries(config: Config, names: PortNames) -> Iterator[Entry]:
             yield build_entry(names, routes[owner.default], owner.name, None, here)
 
 
-def build_entry(names: PortNames, route: Route, port: str, match: Match | None, location: Location) -> Entry:
-    """The entry of a route on one port."""
+def build_entry(
+    names: PortNames, route: Route, port: str, match: Match | None, location: Location, path: str = ""
+) -> Entry:
+    """The entry of a route on one port. Each path of a protected one has counters of its own: `camera-1 path A`."""
     outputs = tuple(route.outputs or ())
     if route.to_host:
         host = names.host_of(port)
         outputs = () if host is None else (Output(port=host),)
     to_host = _are_hosts(names, outputs)
-    return Entry(route.name, port, match, outputs, to_host, location, mirror=route.mirror or 0)
+    return Entry(route.render_name(path), port, match, outputs, to_host, location, route=route, path=path)
 
 
 def _are_hosts(names: PortNames, outputs: Iterable[Output]) -> bool:

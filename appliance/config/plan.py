@@ -24,6 +24,7 @@ class ActionKind(StrEnum):
     CHANGE_ROUTE = "change-route"
     ADD_ROUTE = "add-route"
     CHANGE_MEMBERSHIP = "change-membership"
+    CHANGE_DISCOVERY = "change-discovery"
     RECORD_TEXT = "record-text"
 
 
@@ -38,7 +39,7 @@ class Action(BaseModel):
 
     kind: ActionKind
     subject: str
-    """The worker's, route's or port's (change-membership) name; the file for record-text."""
+    """The worker's, route's or port's (change-membership) name; the file for record-text, else what is meant."""
     reason: str
     """What differs, for a person."""
 
@@ -63,6 +64,7 @@ def plan_changes(
         *_plan_workers(before, build_specs(staged)),
         *_plan_routes(active, staged),
         *_plan_memberships(active, staged),
+        *_plan_discovery(active, staged),
     ]
 
 
@@ -136,6 +138,13 @@ def _plan_memberships(active: Config | None, staged: Config) -> Iterator[Action]
         if (seen := before.get(port.name, port.membership)) != port.membership:
             reason = f"{seen} → {port.membership}"
             yield Action(kind=ActionKind.CHANGE_MEMBERSHIP, subject=port.name, reason=reason)
+
+
+def _plan_discovery(active: Config | None, staged: Config) -> Iterator[Action]:
+    before = active is not None and active.discover
+    if before != staged.discover:
+        reason = "listed" if staged.discover else "no longer listed"
+        yield Action(kind=ActionKind.CHANGE_DISCOVERY, subject="flows without a route", reason=reason)
 
 
 def _plan_routes(active: Config | None, staged: Config) -> Iterator[Action]:

@@ -5,6 +5,7 @@ from pydantic import Field
 
 from appliance.config.fields import Name
 from appliance.config.match import Match
+from appliance.config.media import Observe, Protect
 from appliance.config.outputs import MAX_OUTPUTS, Outputs
 from appliance.config.section import Section
 
@@ -14,12 +15,20 @@ MAX_MIRROR = 65535
 class Route(Section):
     """Frames that match go to every output, to the host stack, or nowhere; exactly one of the three.
 
-    Keys to come beside `outputs`: `protect:` (ST 2022-7) and `observe:`.
+    A protected route has two matches, of its paths, instead of one, and sends one flow to its outputs.
     """
 
     name: Name = Field(description="a name for the route")
     match: Match | None = Field(
         default=None, description="which frames it takes; absent: those of ports whose `default:` names it"
+    )
+    protect: Protect | None = Field(
+        default=None,
+        description="the two paths of one flow, merged into one (ST 2022-7); instead of `match`, with `outputs`",
+    )
+    observe: Observe | None = Field(
+        default=None,
+        description="what is counted of its RTP: `rtp`, or a mapping; absent: frames and bytes only",
     )
     outputs: Outputs | None = Field(
         default=None,
@@ -37,11 +46,25 @@ class Route(Section):
         description="one frame in so many is also kept, as it came, for `appliance capture`; 1: every frame",
     )
 
+    @property
+    def matches(self) -> tuple[tuple[str, Match], ...]:
+        """What it takes, with the path it comes by: "A", "B", or "" where it is not protected."""
+        if self.protect is not None:
+            return (("A", self.protect.a), ("B", self.protect.b))
+        return () if self.match is None else (("", self.match),)
+
     def __str__(self) -> str:
-        """`red-in vlan 100 239.1.2.1:6000 → red-out, blue-out`."""
+        """`red-in vlan 100 239.1.2.1:6000 → red-out, blue-out; observe rtp`."""
         where = "default only" if self.match is None else str(self.match)
-        mirror = "" if self.mirror is None else f", 1 in {self.mirror} mirrored"
-        return f"{where} → {self.render_fate()}{mirror}"
+        if self.protect is not None:
+            where = str(self.protect)
+        seen = "" if self.observe is None else f"; observe {self.observe}"
+        mirror = "" if self.mirror is None else f"; mirror 1 in {self.mirror}"
+        return f"{where} → {self.render_fate()}{seen}{mirror}"
+
+    def render_name(self, path: str) -> str:
+        """What the counters of the frames of one of `matches` are called in status."""
+        return f"{self.name} path {path}" if path else self.name
 
     def render_fate(self) -> str:
         """What becomes of the frames."""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one declaration of the configuration: fields, ranges and defaults.
 
-Sections about frames are in `match`, `outputs` and `routes`, field types in `fields`; `check` and `check_routes`
-add what needs more than one field. Every description completes the sentence "missing; give …" and is what the
-reference page is made from.
+Sections about frames are in `match`, `outputs`, `media` and `routes`, field types in `fields` and `formats`; `check`,
+`check_routes` and `check_media` add what needs more than one field. Every description completes the sentence
+"missing; give …" and is what the reference page is made from.
 """
 
 from typing import Annotated, Literal
@@ -22,6 +22,7 @@ from appliance.config.fields import (
 )
 from appliance.config.host_stack import HostStack
 from appliance.config.match import Match
+from appliance.config.media import Observe, Pacing, Protect
 from appliance.config.outputs import MAX_OUTPUTS, Output, Outputs, VlanChange
 from appliance.config.routes import CrossConnect, Route
 from appliance.config.section import Section
@@ -111,6 +112,11 @@ class Config(Section):
         default_factory=list, description="pairs of ports that send each other what no route takes"
     )
     routes: list[Route] = Field(default_factory=list, description="the routes")
+    discover: bool = Field(
+        default=False,
+        description="true: flows that no route takes are listed in `status --json`, the newest 1,024 of each "
+        "worker; each of their frames then costs some time",
+    )
 
     def worker_of(self, port: Port) -> str:
         """The name of the worker that opens `port`; the only worker where it names none."""
@@ -134,8 +140,11 @@ __all__ = [
     "DeviceShape",
     "Match",
     "Name",
+    "Observe",
     "Output",
+    "Pacing",
     "Port",
+    "Protect",
     "RingSlots",
     "Route",
     "Section",

@@ -144,7 +144,11 @@ class Activation:
                 failed[name] = error
         published = self._workers.publish(target, generation, counters)
         record = Generation(
-            generation=generation, digest=target.digest, configured=target.file, worker_counters=published
+            generation=generation,
+            digest=target.digest,
+            configured=target.file,
+            worker_counters=published,
+            discover=target.config.discover,
         )
         self._commit(target, record)
         self.problems.clear()

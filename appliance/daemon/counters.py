@@ -13,18 +13,43 @@ from appliance.config.schema import MAX_ROUTES_PER_WORKER
 from appliance.telemetry import Observation, RouteRecord
 
 
-class RouteCounter(BaseModel):
-    """A route's counter: its index in the state segment, and what it showed when the route got it.
+class _Kept(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
-    `to` is where its frames go, for a person: `red-out, blue-out` or `drop`.
+
+class ObservedRun(_Kept):
+    """Since when a route's RTP is observed without a break: CLOCK_MONOTONIC, and the number the fast path tells it by.
+
+    `paced`: Cinst and VRX as well.
     """
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    run: int
+    since_ns: int
+    paced: bool = False
+
+
+class MergeNumber(_Kept):
+    """The merge of a protected flow, the same at both its paths. `id` was never another merge's of this worker."""
+
+    flow: str
+    number: int
+    id: int
+    since_ns: int
+
+
+class RouteCounter(_Kept):
+    """A route's counter: its index in the state segment, and what it showed when the route got it.
+
+    `to` is where its frames go, for a person: `red-out, blue-out` or `drop`. `observed` and `merge` are None where the
+    route asks for neither (`daemon.media`).
+    """
 
     index: int
     base_frames: int = 0
     base_bytes: int = 0
     to: str = ""
+    observed: ObservedRun | None = None
+    merge: MergeNumber | None = None
 
 
 WorkerCounters = dict[str, dict[str, RouteCounter]]
@@ -85,6 +110,16 @@ def subtract_bases(observation: Observation, counters: WorkerCounters) -> Observ
         if base is None:
             return route
         frames, octets = max(0, route.frames - base.base_frames), max(0, route.bytes - base.base_bytes)
-        return route.model_copy(update={"frames": frames, "bytes": octets, "to": base.to})
+        update: dict[str, object] = {"frames": frames, "bytes": octets, "to": base.to}
+        if (
+            route.rtp is not None
+            and base.observed is not None
+            and 0 < route.rtp.first_ns < base.observed.since_ns
+        ):
+            update |= {
+                "rtp": None,
+                "pacing": None,
+            }  # of what had this counter before; its own first frame is to come
+        return route.model_copy(update=update)
 
     return observation.model_copy(update={"routes": tuple(subtract(route) for route in observation.routes)})

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from appliance.config.entries import Entry
 from appliance.config.schema import Match, Output
 from appliance.daemon.counters import RouteCounter
+from appliance.daemon.media import TableMedia
 from appliance.errors import NotAcknowledged, WorkerError
 from appliance.fastpath import Match as TableMatch
 from appliance.fastpath import Output as TableOutput
-from appliance.fastpath import Rewrite, RouteTable, StateSegment
+from appliance.fastpath import Rewrite, RouteMedia, RouteTable, StateSegment
 from appliance.fastpath import Route as TableRoute
 from appliance.fastpath.names import NO_VLAN, NOT_RTP
 
@@ -28,7 +29,11 @@ def read_port_indices(state: StateSegment) -> dict[str, int]:
 
 
 def build_table(
-    worker: str, entries: Sequence[Entry], ports: Mapping[str, int], counters: Mapping[str, RouteCounter]
+    worker: str,
+    entries: Sequence[Entry],
+    ports: Mapping[str, int],
+    counters: Mapping[str, RouteCounter],
+    discover: bool = False,
 ) -> RouteTable:
     """The route table of `worker`. WorkerError where it has not opened a port that an entry names."""
     named = {entry.port for entry in entries}
@@ -37,9 +42,18 @@ def build_table(
     if missing:
         raise WorkerError(worker, f"worker {worker}: has not opened {', '.join(missing)}; restart it")
     groups = number_groups(entries, counters)
-    return RouteTable.build(
-        build_route(entry, ports, counters[entry.name].index, groups.get(entry.group, 0)) for entry in entries
-    )
+    table = RouteTable(max(1, len(entries)))
+    try:
+        media = TableMedia(table)
+        for entry in entries:
+            counter = counters[entry.name]
+            group = groups.get(entry.group, 0)
+            table.add(build_route(entry, ports, counter.index, group, media.build(entry, counter)))
+        table.set_discovery(discover)
+    except BaseException:
+        table.close()
+        raise
+    return table
 
 
 def number_groups(entries: Sequence[Entry], counters: Mapping[str, RouteCounter]) -> dict[str | None, int]:
@@ -52,14 +66,21 @@ def number_groups(entries: Sequence[Entry], counters: Mapping[str, RouteCounter]
     return groups
 
 
-def build_route(entry: Entry, ports: Mapping[str, int], counter: int, group: int = 0) -> TableRoute:
+def build_route(
+    entry: Entry,
+    ports: Mapping[str, int],
+    counter: int,
+    group: int = 0,
+    media: RouteMedia | None = None,
+) -> TableRoute:
     """An entry of the configuration as the fast path takes it. `group` 0: no addresses are learnt."""
     outputs = tuple(
         TableOutput(ports[output.port], build_rewrite(output, entry.match) if output.changes else None)
         for output in entry.outputs
     )
+    mirror = (entry.route.mirror or 0) if entry.route is not None else 0
     match = build_match(entry.match, ports[entry.port])
-    return TableRoute(match, outputs, counter, entry.to_host, group=group, mirror=entry.mirror)
+    return TableRoute(match, outputs, counter, entry.to_host, media, group, mirror)
 
 
 def build_match(match: Match | None, port: int) -> TableMatch:

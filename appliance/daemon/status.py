@@ -7,6 +7,7 @@ from pathlib import Path
 from appliance.daemon.api import DaemonStatus, GenerationStatus, StatusDocument
 from appliance.daemon.counters import list_indices, subtract_bases
 from appliance.daemon.folders import Folders
+from appliance.daemon.media import list_media
 from appliance.daemon.store import Generation, Store
 from appliance.errors import StoreError
 from appliance.telemetry import Observation, collect_observation
@@ -20,7 +21,8 @@ def observe(
 ) -> Observation:
     """Look at every worker; routes are those of `record`, counted from when each was added."""
     counters = record.worker_counters if record is not None else {}
-    seen = collect_observation(runtime_dir, list_indices(counters), restarts, previous)
+    media = list_media(counters, record is not None and record.discover)
+    seen = collect_observation(runtime_dir, list_indices(counters), restarts, previous, media)
     return subtract_bases(seen, counters)
 
 

@@ -28,6 +28,8 @@ class Generation(BaseModel):
     configured: str
     """The file the text came from, as given to `run` or `apply`."""
     worker_counters: WorkerCounters = {}
+    discover: bool = False
+    """Whether flows without a route are listed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ Not thread-safe; the coordinator holds its lock around every call.
 import logging
 import signal
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from appliance.daemon.launch import (
     start_worker,
     wait_for_end,
 )
+from appliance.daemon.media import assign_media
 from appliance.daemon.memberships import add_memberships, settle_memberships
 from appliance.daemon.publish import build_table, publish_table, read_port_indices
 from appliance.daemon.watch import Watch
@@ -155,12 +157,12 @@ class Supervisor:
             if not _is_stale(worker, generation, loaded.digest):
                 counters[name] = dict(previous.get(name, {}))
                 continue
-            fates = resolved.list_fates(name)
-            counters[name] = assign_counters(previous.get(name, {}), fates, _read_base(worker))
+            entries, before = resolved.entries.get(name, []), previous.get(name, {})
+            assigned = assign_counters(before, resolved.list_fates(name), _read_base(worker))
+            counters[name] = assign_media(before, assigned, entries, generation, time.monotonic_ns())
             indices = read_port_indices(worker.state)
-            tables.append(
-                (worker, build_table(name, resolved.entries.get(name, []), indices, counters[name]))
-            )
+            table = build_table(name, entries, indices, counters[name], loaded.config.discover)
+            tables.append((worker, table))
         wanted = {
             name: list_memberships(loaded.config, resolved.entries.get(name, [])) for name in self.running
         }

@@ -6,7 +6,7 @@
 
 from appliance.telemetry.account import is_balanced, render_account, sum_accounts
 from appliance.telemetry.collect import collect_observation
-from appliance.telemetry.media import MediaIndex
+from appliance.telemetry.media import MediaIndex, MergeIndex
 from appliance.telemetry.prometheus import build_registry, render_metrics
 from appliance.telemetry.records import (
     Account,
@@ -24,6 +24,7 @@ __all__ = [
     "DiscoveredRecord",
     "MediaIndex",
     "MembershipRecord",
+    "MergeIndex",
     "Observation",
     "PortRecord",
     "ProtectedRecord",

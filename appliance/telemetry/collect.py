@@ -8,7 +8,14 @@ from pathlib import Path
 from appliance.config.worker_spec import WorkerFiles, list_worker_files
 from appliance.fastpath import NativeError, PortCounters, PortHealth, PortInfo, StateSegment, WorkerSnapshot
 from appliance.telemetry.account import is_balanced, sum_accounts
-from appliance.telemetry.media import NO_MEDIA, MediaIndex, read_discovered, read_protected, read_route
+from appliance.telemetry.media import (
+    NO_MEDIA,
+    MediaIndex,
+    list_silent_problems,
+    read_discovered,
+    read_protected,
+    read_route,
+)
 from appliance.telemetry.memberships import list_membership_problems, read_memberships
 from appliance.telemetry.problems import (
     list_port_problems,
@@ -72,15 +79,20 @@ def _collect_worker(
             ports = read_ports(state, files.name)
             counted = tuple(read_route(state, name, counter, media) for name, counter in routes.items())
             protected = read_protected(state, files.name, media)
-            discovered = read_discovered(state, files.name, tuple(port.name for port in ports))
+            evicted = state.count_evicted() if media.discover else 0
+            discovered = read_discovered(state, files.name, tuple(port.name for port in ports), media)
     except NativeError as error:
         return _describe_unreadable(files, restarts, error)
-    worker = _build_worker(files.name, snapshot, ports, restarts)
+    worker = _build_worker(files.name, snapshot, ports, restarts, evicted)
     problems = list_worker_problems(worker, files)
     if worker.alive:  # the kernel leaves for a dead one
         report = read_memberships(files, worker.pid)
         worker = worker.model_copy(update={"memberships": report.memberships})
-        problems = (*problems, *list_membership_problems(files, report))
+        problems = (
+            *problems,
+            *list_membership_problems(files, report),
+            *list_silent_problems(protected),
+        )
     return Observation(
         workers=(worker,),
         ports=ports,
@@ -92,7 +104,7 @@ def _collect_worker(
 
 
 def _build_worker(
-    name: str, snapshot: WorkerSnapshot, ports: tuple[PortRecord, ...], restarts: int
+    name: str, snapshot: WorkerSnapshot, ports: tuple[PortRecord, ...], restarts: int, evicted_flows: int
 ) -> WorkerRecord:
     age_ns = time.clock_gettime_ns(time.CLOCK_MONOTONIC) - snapshot.heartbeat_ns
     return WorkerRecord(
@@ -106,6 +118,7 @@ def _build_worker(
         restarts=restarts,
         balanced=all(is_balanced(port) for port in ports),
         account=sum_accounts(ports),
+        evicted_flows=evicted_flows,
     )
 
 

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from appliance.telemetry.prometheus_media import list_media_metrics
 from appliance.telemetry.records import MEMBERSHIP_STATES, Observation, PortRecord, WorkerRecord
 
 # Field of PortRecord -> help text; the metric is appliance_port_<field>_total.
@@ -59,6 +60,7 @@ class ObservationCollector(Collector):
         yield from _worker_metrics(seen.workers)
         yield from _port_metrics(seen.ports)
         yield from _route_metrics(seen)
+        yield from list_media_metrics(seen)
         yield GaugeMetricFamily(
             "appliance_problems", "Problems `appliance status` lists.", len(seen.problems)
         )

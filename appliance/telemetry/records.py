@@ -50,7 +50,10 @@ class MembershipReport(_Record):
 
 
 class WorkerRecord(_Record):
-    """One worker. `heartbeat_age_s` is None where its state segment cannot be read."""
+    """One worker. `heartbeat_age_s` is None where its state segment cannot be read.
+
+    `evicted_flows`: flows without a route that made room for newer ones in `discovered`.
+    """
 
     name: str
     pid: int
@@ -63,6 +66,7 @@ class WorkerRecord(_Record):
     balanced: bool
     account: Account
     memberships: tuple[MembershipRecord, ...] = ()
+    evicted_flows: int = 0
 
 
 class PortRecord(_Record):
@@ -127,11 +131,15 @@ class RouteRecord(_Record):
 class ProtectedRecord(_Record):
     """What became of the two paths of a protected flow (ST 2022-7): `struct fp_merge_counters`, its paths `a` and `b`.
 
-    The extremes of the differential are None before the first frame that both paths brought.
+    The extremes of the differential are None before the first frame that both paths brought. `silent_paths` are those
+    of "A" and "B" that brought nothing for two seconds or more; `since_ns` is when the flow was first protected
+    (CLOCK_MONOTONIC, as all times of media).
     """
 
     name: str
     worker: str
+    silent_paths: tuple[str, ...] = ()
+    since_ns: int = 0
     a: MergePathCounters
     b: MergePathCounters
     lost_frames: int

@@ -13,7 +13,7 @@ static bool format_is_sound(const struct fp_pacing_format *format) {
            is_between(format->per_s, MOST_SECONDS) && is_between(format->total_lines, MOST_LINES) &&
            is_between(format->active_lines, format->total_lines) && is_between(format->sender, FP_SENDER_WIDE) &&
            is_between(format->schedule, FP_SCHEDULE_LINEAR) && is_between(format->anchor, FP_ANCHOR_FIRST) &&
-           is_between(format->max_udp_bytes, MOST_UDP) && format->id != 0 && format->epoch_ns < UINT64_MAX / 4 &&
+           is_between(format->max_udp_bytes, MOST_UDP) && format->id != 0 &&
            format->troffset_ns < NS_PER_S * format->per_s / format->pictures;
 }
 

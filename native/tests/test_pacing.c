@@ -78,6 +78,27 @@ static void test_a_burst_fills_the_bucket_and_the_buffer(void) {
     CHECK_EQ(counters.pictures_judged, 1);
 }
 
+/* CLOCK_MONOTONIC began after the SMPTE epoch. */
+static void test_an_epoch_before_the_clock_began(void) {
+    const uint64_t epochs_ns[] = {0, 0 - UINT64_C(1000000000000000000)}; /* whole pictures apart */
+    struct fp_pacing_counters counters[2];
+    for (unsigned i = 0; i < 2; i++) {
+        struct fp_pacing_format format = hd;
+        struct fp_pacing_plan plan;
+        struct fp_pacing pacing = {0};
+        format.epoch_ns = epochs_ns[i];
+        CHECK_EQ(fp_pacing_plan_make(&format, &plan), 0);
+        fp_pacing_frame(&pacing, &plan, FP_RTP_NEW_RUN, 99, true, 1000);
+        fp_pacing_frame(&pacing, &plan, 1, 100, false, 20000000 + 764444 - 1);
+        fp_pacing_frame(&pacing, &plan, 1, 101, false, 20000000 + 764444 + 4444 * 5);
+        CHECK_EQ(fp_pacing_read(&pacing, &counters[i]), 0);
+    }
+    CHECK_EQ(counters[1].pictures_judged, 1);
+    CHECK_EQ(counters[1].vrx_max_frames, 1);  /* before TVD nothing is read */
+    CHECK_EQ(counters[1].vrx_min_frames, -3); /* TRS is 4444.4 ns: 5 read, 2 came */
+    CHECK_EQ(memcmp(&counters[0], &counters[1], sizeof counters[0]), 0);
+}
+
 static void test_a_lost_first_frame_skips_its_picture(void) {
     struct fp_pacing_plan plan;
     static struct fp_pacing pacing;
@@ -154,6 +175,7 @@ int main(void) {
     RUN(test_limits_are_those_of_the_design_page);
     RUN(test_refused_formats);
     RUN(test_a_burst_fills_the_bucket_and_the_buffer);
+    RUN(test_an_epoch_before_the_clock_began);
     RUN(test_a_lost_first_frame_skips_its_picture);
     RUN(test_a_dead_writer_is_torn);
     RUN(test_the_oldest_flow_makes_room);

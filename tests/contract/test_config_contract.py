@@ -12,8 +12,10 @@ from appliance.config import device, schema
 from appliance.config.entries import resolve_tables
 from appliance.config.load import parse_config
 from appliance.config.schema import Config
-from appliance.daemon.publish import build_route
-from appliance.fastpath import Match, Rewrite, Route, RouteTable, names
+from appliance.daemon.counters import assign_counters, read_nothing
+from appliance.daemon.media import assign_media
+from appliance.daemon.publish import build_route, build_table
+from appliance.fastpath import Match, Rewrite, Route, names
 from appliance.host import ports
 from appliance.worker import opened
 
@@ -23,7 +25,7 @@ HEADER = (ROOT / "native/include/fastpath.h").read_text()
 
 SECTIONS = (
     Config, schema.Worker, schema.Port, schema.XdpOptions, schema.CrossConnect, schema.Route, schema.Match,
-    schema.Output, schema.VlanChange,
+    schema.Output, schema.VlanChange, schema.Protect, schema.Observe, schema.Pacing,
 )  # fmt: skip
 
 
@@ -94,7 +96,7 @@ def test_the_example_of_the_architecture_page_is_accepted() -> None:
         assert mode in text
 
 
-GUIDE = (ROOT / "docs/operations/routes.md").read_text()
+GUIDE = "".join((ROOT / "docs/operations" / page).read_text() for page in ("routes.md", "protection.md"))
 GUIDE_EXAMPLES = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
 
 
@@ -104,13 +106,22 @@ def build_routes(text: str) -> list[Route]:
     return [build_route(entry, indices, 0) for entry in resolve_tables(config).entries["main"]]
 
 
-@pytest.mark.parametrize("example", GUIDE_EXAMPLES)
-def test_the_examples_of_the_guide_are_accepted(example: str) -> None:
-    RouteTable.build(build_routes(example)).close()
+@pytest.mark.parametrize("example", [read_yaml_example(ROOT / "ARCHITECTURE.md"), *GUIDE_EXAMPLES])
+def test_the_fast_path_takes_the_examples(example: str) -> None:
+    """With merges, formats and all they observe."""
+    config = parse_config(example, "example.yaml").config
+    tables = resolve_tables(config)
+    entries = tables.entries["main"]
+    counters = assign_counters({}, tables.list_fates("main"), read_nothing)
+    ports = {port.name: index for index, port in enumerate(config.ports)}
+    with build_table(
+        "main", entries, ports, assign_media({}, counters, entries, 1, 1), config.discover
+    ) as table:
+        assert len(table) == len(entries)
 
 
 def test_the_guide_shows_what_routes_can_do() -> None:
-    shown = {field for section in SECTIONS[4:] for field in section.model_fields}
+    shown = {info.alias or name for section in SECTIONS[4:] for name, info in section.model_fields.items()}
     assert {field for field in shown if f"{field}:" not in GUIDE and f"`{field}" not in GUIDE} == {"pop"}
 
 

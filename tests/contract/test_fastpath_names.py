@@ -23,6 +23,7 @@ from appliance.fastpath import (
     names,
 )
 from appliance.fastpath import _native as native
+from appliance.telemetry import prometheus_media as media
 from appliance.telemetry.prometheus import PORT_COUNTERS
 from appliance.telemetry.records import DiscoveredRecord, PortRecord, ProtectedRecord, RouteRecord
 
@@ -105,6 +106,7 @@ def test_status_shows_every_counter_and_every_detail_of_a_port() -> None:
 def test_status_shows_every_counter_of_media() -> None:
     assert {"rtp", "pacing"} <= set(RouteRecord.model_fields)
     merge = set(list_fields("fp_merge_counters")) - {"paths"} | {"a", "b", "name", "worker"}
+    merge |= {"silent_paths", "since_ns"}
     assert set(ProtectedRecord.model_fields) == merge
     counted = set(list_fields("fp_discovered")) - {"key"}
     assert set(DiscoveredRecord.model_fields) == counted | set(list_fields("fp_key")) | {"worker"}
@@ -124,6 +126,20 @@ def test_every_counter_of_media_is_documented(struct: str) -> None:
 def test_prometheus_has_every_counter() -> None:
     health = set(list_fields("fp_port_health")) - {"state", "since_ns", "error", "error_errno"}
     assert set(PORT_COUNTERS) == set(list_fields("fp_port_counters")) - {"dropped_frames"} | health
+
+
+def test_prometheus_has_every_counter_of_media() -> None:
+    """But for values of headers, and the histograms, which have names of their own."""
+    exported = {
+        "fp_observed": (media.RTP_COUNTERS, media.RTP_GAUGES, media.RTP_MOMENTS),
+        "fp_pacing_counters": (media.PACING_COUNTERS, media.PACING_GAUGES),
+        "fp_merge_path_counters": (media.PATH_COUNTERS, {"last_ns": ""}),
+        "fp_merge_counters": (media.PROTECTED_COUNTERS, media.PROTECTED_GAUGES),
+    }
+    others = {"ssrc", "sequence", "timestamp", "arrivals", "paths", "leads_a", "leads_b"}
+    for struct, metrics in exported.items():
+        names = [name for group in metrics for name in group]
+        assert sorted(names) == sorted(set(list_fields(struct)) - others)
 
 
 def test_the_stub_names_what_the_extension_has() -> None:

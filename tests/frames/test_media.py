@@ -22,7 +22,7 @@ from appliance.fastpath import (
     StateSegment,
     plan_slots,
 )
-from appliance.telemetry import MediaIndex
+from appliance.telemetry import MediaIndex, MergeIndex
 from appliance.telemetry.media import read_protected
 
 CAPTURES = Path(__file__).resolve().parents[3] / "shared" / "captures"
@@ -128,7 +128,7 @@ def test_two_paths_of_a_capture_become_one(rig: MergeRig, lost_a: Lost, lost_b: 
     assert [sum(port.dropped_frames.values()) for port in ports] == [0, 0]
     rig.state.request_stop()
     rig.worker.run()  # its end publishes the counters of all merges
-    (merge,) = read_protected(rig.state, "main", MediaIndex(protected={"audio": (9, 77)}))
+    (merge,) = read_protected(rig.state, "main", MediaIndex(protected={"audio": MergeIndex(9, 77)}))
     assert merge.a.received_frames == len(kept_a)
     assert merge.a.forwarded_frames + merge.b.forwarded_frames == len(out)
     assert merge.a.merged_frames + merge.b.merged_frames == len(kept_a) + len(kept_b) - len(out)

@@ -9,8 +9,17 @@ from appliance.cli.console import print_blocks
 from appliance.cli.status import find_exit_code
 from appliance.cli.status_page import build_page
 from appliance.daemon.api import DaemonStatus, GenerationStatus, StatusDocument
+from appliance.fastpath import MergePathCounters, Observed, PacingCounters
 from appliance.fastpath.names import DROP_LABELS
-from appliance.telemetry import Account, MembershipRecord, PortRecord, RouteRecord, WorkerRecord
+from appliance.telemetry import (
+    Account,
+    DiscoveredRecord,
+    MembershipRecord,
+    PortRecord,
+    ProtectedRecord,
+    RouteRecord,
+    WorkerRecord,
+)
 
 CheckGolden = Callable[[str, str], None]
 
@@ -88,6 +97,77 @@ def build_document(
     )
 
 
+def build_path(**counters: int) -> MergePathCounters:
+    return MergePathCounters(**(dict.fromkeys(MergePathCounters.__slots__, 0) | counters))
+
+
+def build_protected(name: str, **fields: object) -> ProtectedRecord:
+    counted = dict.fromkeys(set(ProtectedRecord.model_fields) - {"a", "b"}, 0)
+    paths = {"a": build_path(), "b": build_path(), "silent_paths": (), "leads_a": (), "leads_b": ()}
+    none = {"differential_min_ns": None, "differential_max_ns": None}
+    return ProtectedRecord.model_validate(counted | paths | none | {"name": name, "worker": "main"} | fields)
+
+
+def build_observed(name: str, rtp: dict[str, int], pacing: dict[str, int] | None = None) -> RouteRecord:
+    counted = dict.fromkeys(Observed.__slots__, 0) | {"arrivals": (0,) * 24} | rtp
+    paced = (
+        None if pacing is None else PacingCounters(**(dict.fromkeys(PacingCounters.__slots__, 0) | pacing))
+    )
+    return RouteRecord(name=name, to="studio", frames=9, bytes=900, rtp=Observed(**counted), pacing=paced)  # type: ignore[arg-type]
+
+
+def build_discovered(number: int) -> DiscoveredRecord:
+    return DiscoveredRecord(
+        worker="main", port="red-in", vlan=None if number else 100, inner_vlan=None, source="192.0.2.7",
+        udp_source=5004, destination=f"239.9.9.{number}", udp_port=5004, dscp=34, payload_type=97 if number else None,
+        ssrc=1, frames=1000 * number, bytes=7, rtp_frames=3, first_ns=1, last_ns=2,
+    )  # fmt: skip
+
+
+PROTECTED = build_document(
+    problems=(
+        "path B of flow camera-1 has sent nothing since 2026-11-22 03:12:44 UTC; the flow lives by path "
+        "A alone: look at the sender, the network and the memberships of path B",
+    ),
+).model_copy(
+    update={
+        "protected": (
+            build_protected("audio-1"),
+            build_protected(
+                "camera-2",
+                a=build_path(received_frames=9_000, forwarded_frames=1_000, lost_frames=3),
+                b=build_path(received_frames=9_002, forwarded_frames=8_001, lost_frames=1),
+                lost_frames=1,
+                differential_frames=2,
+                differential_sum_ns=-2_000_000,
+                differential_min_ns=-1_500_000,
+                differential_max_ns=-500_000,
+            ),
+            build_protected(
+                "camera-1",
+                silent_paths=("B",),
+                a=build_path(received_frames=863_309, forwarded_frames=863_300, lost_frames=9),
+                b=build_path(
+                    received_frames=504_102, forwarded_frames=12, lost_frames=359_207, late_frames=4
+                ),
+                differential_frames=4,
+                differential_sum_ns=4_816_000,
+                differential_min_ns=911_000,
+                differential_max_ns=4_870_000,
+            ),
+        ),
+        "routes": (
+            build_observed("camera-1 path A", {"lost_frames": 9, "reordered_frames": 1}),
+            build_observed("camera-1 path B", {}),
+            build_observed(
+                "camera-3",
+                {"restarts": 1, "ssrc_changes": 1, "duplicated_frames": 2},
+                {"cinst_over_frames": 7, "cinst_max_frames": 12, "vrx_over_frames": 3, "vrx_max_frames": 44},
+            ),
+        ),
+        "discovered": tuple(build_discovered(number) for number in range(7)),
+    }
+)
 DEAD = build_document(
     problems=("no daemon answers at /run/appliance/control.sock (connection refused); start one: …",)
 )
@@ -111,6 +191,7 @@ PAGES: dict[str, tuple[StatusDocument, StatusDocument | None, int]] = {
         None,
         4,
     ),
+    "protected": (PROTECTED, None, 1),
     "watch": (build_document(4_752_012), build_document(), 0),
     "nothing": (
         StatusDocument(

@@ -71,7 +71,9 @@ REFUSED: dict[str, tuple[str, str, list[str]]] = {
     "unknown field, far": (
         "version: 1",
         "version: 1\nplugins: []",
-        ["c.yaml:2: plugins: unknown field; known here: version, workers, ports, cross_connects, routes"],
+        [
+            "c.yaml:2: plugins: unknown field; known here: version, workers, ports, cross_connects, routes, discover"
+        ],
     ),
     "a field that is missing": (
         "  - name: red-in\n    device: memory:a\n",

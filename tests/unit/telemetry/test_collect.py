@@ -88,6 +88,7 @@ def test_the_records_are_the_document_of_status(loop: Loop, tmp_path: Path) -> N
             "dropped_frames": {reason: int(reason == "short") for reason in seen.ports[0].dropped_frames},
         },
         "memberships": [],
+        "evicted_flows": 0,
     }
     assert document["routes"] == [
         {

@@ -85,7 +85,7 @@ def test_a_worker(samples: Samples) -> None:
     values = {
         name.removeprefix("appliance_worker_"): value
         for (name, seen), value in samples.items()
-        if seen == labels
+        if seen == labels and name.startswith("appliance_worker_")
     }
     assert values == {
         "alive": 1,

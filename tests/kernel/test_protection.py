@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ST 2022-7 between real interfaces: the two paths of a capture become one flow, and `status --json` counts every loss.
+
+What is expected is computed here from what was sent, by sets of numbers: nothing of the merge is used.
+"""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from appliance_process import Document
+from lab_net import LabNet
+from studio import wait_for
+from two_paths import (
+    FLOW,
+    GROUPS,
+    NEW_GROUP,
+    NEW_MAC,
+    RTP_AT,
+    UDP_PORT,
+    Sending,
+    TwoPaths,
+    load_paths,
+    read_number,
+)
+
+CAPTURE = Path(__file__).resolve().parents[3] / "shared" / "captures" / "ST2022-7-Audio.pcap"
+NEEDS_CAPTURE = pytest.mark.skipif(
+    not CAPTURE.exists(), reason=f"no {CAPTURE}; put the EBU LIST samples there"
+)
+FRAMES = 4000
+STEP_NS = 125_000  # of the capture: 48 kHz, 6 samples a frame
+MS = 1_000_000
+# Class C below 270 Mb/s (ST 2022-7:2019): wide enough that a busy machine changes no count.
+CLASS = {"class": "C", "bits_per_s": 5_000_000}
+WINDOW_NS = 450 * MS
+WITHIN_NS, BEYOND_NS = 350 * MS, 1000 * MS
+
+Lost = Callable[[int], bool]
+
+
+def nothing(_place: int) -> bool:
+    return False
+
+
+def one_in_ten(place: int) -> bool:
+    return place % 10 == 3
+
+
+def bursts(place: int) -> bool:
+    return place % 50 < 20
+
+
+def one_in_seven(place: int) -> bool:
+    return place % 7 == 1
+
+
+# Path A, path B: with the last pair 1 frame in 70 is lost on both.
+LOSSES: dict[str, tuple[Lost, Lost]] = {
+    "no loss": (nothing, nothing),
+    "loss on A": (one_in_ten, nothing),
+    "bursts on B": (nothing, bursts),
+    "loss on A, B and both": (one_in_ten, one_in_seven),
+}
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[TwoPaths]:
+    """The appliance merges with the window of class C."""
+    with LabNet("paths") as net:
+        made = TwoPaths.build(net, tmp_path)
+        try:
+            made.appliance.start(made.config(**CLASS))
+            yield made
+        finally:
+            made.close()
+
+
+@dataclass
+class Sent:
+    """What left by each path: its numbers. Both begin and end with the same one."""
+
+    a: set[int]
+    b: set[int]
+
+    @property
+    def all(self) -> int:
+        """Numbers there were at the source."""
+        both = self.a | self.b
+        return max(both) - min(both) + 1
+
+
+def inject(lab: TwoPaths, lost: tuple[Lost, Lost], skew_ns: int) -> Sent:
+    """Send FRAMES of both paths, B `skew_ns` behind A, without those that are lost. The ends are not lost."""
+    paths = load_paths(CAPTURE, FRAMES)
+    sendings = [
+        Sending(place * STEP_NS + path * skew_ns, path, frame)
+        for path, frames in enumerate(paths)
+        for place, frame in enumerate(frames.values())
+        if place in (0, FRAMES - 1) or not lost[path](place)
+    ]
+    numbers = [
+        {read_number(sending.frame) for sending in sendings if sending.path == path} for path in (0, 1)
+    ]
+    lab.send(sendings)
+    return Sent(*numbers)
+
+
+def check_frames(frames: list[bytes], wanted: set[int]) -> int:
+    """Each wanted number once, and nothing else; to the new group. Returns how many came behind a newer one.
+
+    The capture's IP checksums are 0, taken before a NIC filled them in: nothing can be told from them.
+    """
+    source = load_paths(CAPTURE, FRAMES)[0]
+    assert sorted(map(read_number, frames)) == sorted(wanted)
+    newest = behind = 0
+    for frame in frames:
+        number = read_number(frame)
+        assert frame[RTP_AT:] == source[number][RTP_AT:]
+        assert (frame[:6], frame[30:34]) == (NEW_MAC, socket.inet_aton(NEW_GROUP))
+        behind += number < newest
+        newest = max(newest, number)
+    return behind
+
+
+def read_port(document: Document, name: str) -> Document:
+    record: Document = next(port for port in document["ports"] if port["name"] == name)
+    return record
+
+
+def check_observed(document: Document, sent: Sent) -> None:
+    """Both paths are observed by themselves."""
+    routes = {route["name"]: route for route in document["routes"]}
+    for path, numbers in (("A", sent.a), ("B", sent.b)):
+        rtp = routes[f"{FLOW} path {path}"]["rtp"]
+        assert (rtp["frames"], rtp["other_frames"]) == (len(numbers), 0)
+        assert (rtp["expected_frames"], rtp["lost_frames"]) == (sent.all, sent.all - len(numbers))
+        assert (rtp["duplicated_frames"], rtp["reordered_frames"], rtp["stray_frames"]) == (0, 0, 0)
+        # A frame has a time to the one before, but for the first.
+        assert len(numbers) - 1 <= sum(rtp["arrivals"]) <= len(numbers)
+
+
+@NEEDS_CAPTURE
+@pytest.mark.parametrize("skew_ns", [0, WITHIN_NS], ids=["no skew", "B behind A"])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_within_the_window_only_what_both_lose_is_lost(lab: TwoPaths, loss: str, skew_ns: int) -> None:
+    sent = inject(lab, LOSSES[loss], skew_ns)
+    document = lab.wait_settled((len(sent.a), len(sent.b)), WINDOW_NS)
+    behind = check_frames(lab.collect(), sent.a | sent.b)
+    (flow,) = document["protected"]
+    a, b = flow["a"], flow["b"]
+    both = len(sent.a & sent.b)
+    assert a["forwarded_frames"] + b["forwarded_frames"] == len(sent.a | sent.b)
+    assert a["merged_frames"] + b["merged_frames"] == both
+    for path, numbers in ((a, sent.a), (b, sent.b)):
+        assert path["received_frames"] == len(numbers) == path["forwarded_frames"] + path["merged_frames"]
+        assert path["lost_frames"] == sent.all - len(numbers)
+        assert (path["duplicate_frames"], path["late_frames"], path["outages"]) == (0, 0, 0)
+    assert flow["lost_frames"] == sent.all - len(sent.a | sent.b)
+    assert flow["filled_frames"] == behind
+    assert (flow["stray_frames"], flow["restarts"], flow["ssrc_changes"], flow["silences"]) == (0, 0, 0, 0)
+    if not sent.a ^ sent.b:
+        assert behind == 0  # order is kept
+    if skew_ns:
+        assert (a["merged_frames"], b["forwarded_frames"]) == (0, len(sent.b - sent.a))
+        assert flow["filled_frames"] == len(sent.b - sent.a)
+        assert flow["differential_frames"] == both == sum(flow["leads_a"])
+        assert sum(flow["leads_b"]) == 0
+        assert flow["differential_min_ns"] > 0
+        assert flow["differential_max_ns"] <= WINDOW_NS
+    check_observed(document, sent)
+    ingress = [read_port(document, f"in-{path}") for path in ("a", "b")]
+    assert [port["received_frames"] for port in ingress] == [len(sent.a), len(sent.b)]
+    assert [port["merged_frames"] for port in ingress] == [a["merged_frames"], b["merged_frames"]]
+    assert not any(count for port in ingress for count in port["dropped_frames"].values())
+    assert all(worker["balanced"] for worker in document["workers"])
+
+
+@NEEDS_CAPTURE
+@pytest.mark.parametrize("loss", ["no loss", "loss on A, B and both"])
+def test_beyond_the_window_the_slower_path_helps_nobody(lab: TwoPaths, loss: str) -> None:
+    sent = inject(lab, LOSSES[loss], BEYOND_NS)
+    document = lab.wait_settled((len(sent.a), len(sent.b)), WINDOW_NS)
+    assert check_frames(lab.collect(), sent.a) == 0
+    (flow,) = document["protected"]
+    a, b = flow["a"], flow["b"]
+    assert (a["forwarded_frames"], a["late_frames"], a["lost_frames"]) == (
+        len(sent.a),
+        0,
+        sent.all - len(sent.a),
+    )
+    assert (b["forwarded_frames"], b["merged_frames"]) == (0, 0)
+    assert (b["late_frames"], b["lost_frames"]) == (len(sent.b), sent.all)
+    assert flow["lost_frames"] == sent.all - len(sent.a)
+    assert (flow["filled_frames"], flow["differential_frames"], flow["stray_frames"]) == (0, 0, 0)
+    late = read_port(document, "in-b")["dropped_frames"]
+    assert {reason: count for reason, count in late.items() if count} == {"merge_late": len(sent.b)}
+    check_observed(document, sent)
+
+
+def load_path(path: int) -> list[bytes]:
+    return list(load_paths(CAPTURE, FRAMES)[path].values())
+
+
+def find_silent(document: Document) -> list[str]:
+    return [
+        problem for problem in document["problems"] if f"of flow {FLOW} has sent nothing since" in problem
+    ]
+
+
+class Stream(threading.Thread):
+    """Both paths side by side, a frame every 2.5 ms, while the test does something; path B can be cut."""
+
+    def __init__(self, lab: TwoPaths) -> None:
+        super().__init__()
+        self.frames = load_path(0), load_path(1)
+        self.cut, self.ending = threading.Event(), threading.Event()
+        self.by_b: list[int] = []
+        self.sent = 0
+        self._lab = lab
+
+    def run(self) -> None:
+        while self.sent < FRAMES and not self.ending.is_set():
+            now = [self.frames[0][self.sent]]
+            if not self.cut.is_set():
+                now.append(self.frames[1][self.sent])
+                self.by_b.append(self.sent)
+            self._lab.send(Sending(0, path, frame) for path, frame in enumerate(now))
+            self.sent += 1
+            time.sleep(0.0025)
+
+    def flow(self, frames: int = 200) -> None:
+        """Wait until so many more were sent."""
+        target = self.sent + frames
+        wait_for(lambda: self.sent >= target)
+
+    def finish(self) -> set[int]:
+        """End it; the numbers sent."""
+        assert self.sent < FRAMES, "the capture ended before the test did"
+        self.ending.set()
+        self.join()
+        return {read_number(frame) for frame in self.frames[0][: self.sent]}
+
+
+@pytest.fixture
+def stream(lab: TwoPaths) -> Iterator[Stream]:
+    made = Stream(lab)
+    made.start()
+    try:
+        made.flow()
+        yield made
+    finally:
+        made.ending.set()
+        made.join()
+
+
+@NEEDS_CAPTURE
+def test_a_silent_path_is_a_problem_until_it_returns(lab: TwoPaths, stream: Stream) -> None:
+    """The flow goes on by the other path; text and JSON say which path is gone, and it ends with a frame."""
+    assert find_silent(lab.appliance.status().document) == []
+    stream.cut.set()
+    lab.appliance.wait_until(lambda seen: find_silent(seen) != [], "told")
+    answer = lab.appliance.status()
+    (problem,) = find_silent(answer.document)
+    assert problem.startswith(f"path B of flow {FLOW} has sent nothing since 20")
+    assert "lives by path A alone" in problem
+    assert answer.exit_code == 1
+    (flow,) = answer.document["protected"]
+    assert flow["silent_paths"] == ["B"]
+    page = lab.appliance.run("status").stdout
+    assert [line.split()[-1] for line in page.splitlines() if line.split()[:1] == ["B"]] == ["SILENT"]
+    stream.cut.clear()
+    stream.flow()
+    numbers = stream.finish()
+    document = lab.wait_settled((stream.sent, len(stream.by_b)), WINDOW_NS)
+    assert find_silent(document) == []
+    assert check_frames(lab.collect(), numbers) == 0
+    (flow,) = document["protected"]
+    assert (flow["a"]["outages"], flow["b"]["outages"], flow["silences"]) == (0, 1, 0)
+    assert (flow["a"]["lost_frames"], flow["b"]["lost_frames"]) == (0, stream.sent - len(stream.by_b))
+    assert flow["lost_frames"] == 0
+
+
+@NEEDS_CAPTURE
+def test_an_apply_of_something_else_leaves_the_merge_as_it_is(lab: TwoPaths, stream: Stream) -> None:
+    """Frames cross while another route comes and goes: no copy goes out twice, no counter begins anew."""
+    text = lab.config(**CLASS)
+    other = "- {name: other, match: {port: in-b, group: 239.5.5.5}, observe: rtp, outputs: [out]}\n"
+    for generation, config in enumerate((text + other, text, text + other), 2):
+        applied = lab.appliance.apply(config)
+        assert (applied.returncode, applied.stdout.split()[-1]) == (0, str(generation)), applied.stderr
+        stream.flow()
+    numbers = stream.finish()
+    document = lab.wait_settled((len(numbers), len(numbers)), WINDOW_NS)
+    assert check_frames(lab.collect(), numbers) == 0
+    (flow,) = document["protected"]
+    assert [flow[path]["lost_frames"] for path in "ab"] == [0, 0]
+    assert flow["a"]["merged_frames"] + flow["b"]["merged_frames"] == len(numbers)
+    check_observed(document, Sent(numbers, numbers))
+    routes = {route["name"]: route["rtp"] for route in document["routes"]}
+    assert routes["other"]["frames"] == 0
+
+
+@NEEDS_CAPTURE
+def test_flows_without_a_route_are_listed(lab: TwoPaths) -> None:
+    """Path A's group arrives at the port of path B: a cable in the wrong hole is seen at once."""
+    frames = load_path(0)[:50]
+    lab.send(Sending(0, 1, frame) for frame in frames)
+    document = lab.appliance.wait_until(
+        lambda seen: sum(flow["frames"] for flow in seen["discovered"]) == len(frames), "listed"
+    )
+    (flow,) = document["discovered"]
+    assert (flow["port"], flow["destination"], flow["udp_port"]) == ("in-b", GROUPS[0], UDP_PORT)
+    assert (flow["rtp_frames"], flow["bytes"]) == (50, sum(map(len, frames)))
+    assert (flow["payload_type"], flow["ssrc"]) == (96, 0x01020304)
+    applied = lab.appliance.apply(lab.config(**CLASS).replace("discover: true", "discover: false"))
+    assert applied.returncode == 0, applied.stderr
+    assert lab.appliance.status().document["discovered"] == []
