@@ -27,7 +27,7 @@ help: ## show this list
 demo: setup ## forward real and generated ST 2110 media between network namespaces (root)
 	$(PYTHON) -P demo/demo.py $(DEMO_ARGS)
 
-test: lint types c-test pytest ## everything: lint, types, C tests with sanitizers, pytest
+test: lint types c-test fuzz pytest ## everything: lint, types, C tests with sanitizers, fuzzers for a minute each, pytest
 
 .PHONY: lab-asked
 lab-asked:
@@ -68,11 +68,10 @@ wheelhouse: setup ## dist/wheelhouse: studio-bypass and all it depends on, for t
 # make fuzz FUZZ_SECONDS=1800
 FUZZ_SECONDS ?= 60
 FUZZERS := merge observe parse rewrite ring
-fuzz: setup build/test-packages.stamp ## parser, rewrite and loop against any bytes, FUZZ_SECONDS (60) each
+fuzz: setup build/test-packages.stamp ## parser, rewrite, loop, merge and observation against any bytes, FUZZ_SECONDS (60) each, two at a time
 	@[ -d build/fuzz ] || CC=clang meson setup -Dextension=false -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false build/fuzz >/dev/null
 	ninja -C build/fuzz
-	for name in $(FUZZERS); do mkdir -p build/corpus/$$name && build/fuzz/native/fuzz/fuzz_$$name -max_total_time=$(FUZZ_SECONDS) \
-		-max_len=2048 -detect_leaks=0 -print_final_stats=1 -artifact_prefix=build/corpus/$$name- build/corpus/$$name native/fuzz/corpus/$$name || exit 1; done
+	printf '%s\n' $(FUZZERS) | xargs -P 2 -I NAME native/fuzz/run_one.sh NAME $(FUZZ_SECONDS)
 
 # ---- installing
 
