@@ -19,7 +19,7 @@ LAB_ARGS := $(if $(PORTS),--ports $(PORTS)) $(if $(KEEP),--keep)
 C_FILES = $(shell git ls-files 'native/*.c' 'native/*.h')
 SHELL_FILES = $(shell git ls-files '*.sh' .ci/run)
 
-.PHONY: help setup demo test lab wheelhouse matrix bench bench-kernel bench-lab fuzz lint types c-test pytest format docs lock clean
+.PHONY: help setup demo test lab soak wheelhouse matrix bench bench-kernel bench-lab fuzz lint types c-test pytest format docs lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,11 @@ lab-asked:
 
 lab: lab-asked build/lab-packages.stamp setup ## deploy a QEMU guest with the playbook and forward media through it (NETMAP_SOURCE=… or PORTS=xdp)
 	$(PYTHON) -P tests/vm/lab_cli.py run $(LAB_ARGS)
+
+# make soak SOAK_SECONDS=600
+SOAK_SECONDS ?= 600
+soak: lab-asked build/lab-packages.stamp setup ## media through a deployed guest for SOAK_SECONDS (600): every frame, the account, memory (NETMAP_SOURCE=… or PORTS=xdp)
+	$(PYTHON) -P tests/vm/lab_cli.py soak --seconds $(SOAK_SECONDS) $(LAB_ARGS)
 
 bench: setup ## nanoseconds a frame of the true loop, beside a floor and testpmd; also as build/bench.json, and as a page (PAGE=…)
 	@[ -d build/bench ] || meson setup -Dextension=false --buildtype=release build/bench >/dev/null
