@@ -7,7 +7,7 @@ import pytest
 from lab.capture import Frame
 from lab.media import Media
 from lab.report import Report
-from lab.soak import GROWTH_LIMIT_KIB, Soaked, judge, find_growth_kib, mix_media
+from lab.soak import GROWTH_LIMIT_KIB, Soaked, find_growth_kib, judge, mix_media
 
 
 def test_media_is_mixed_by_time_and_repeated_without_overlap() -> None:
