@@ -59,7 +59,7 @@ def main() -> int:
     )
     parser.add_argument("--nic-rounds", type=int, default=3, help="measurements of each forwarder and size")
     parser.add_argument(
-        "--pipe-rounds", type=int, default=5, help="the same between pipes, which are quicker"
+        "--pipe-rounds", type=int, default=4, help="the same between pipes, which are quicker"
     )
     parser.add_argument("--output", type=Path, default=ROOT / "build/bench-lab.json")
     options = parser.parse_args()

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the guest of `make bench-lab` runs, and what its serial log says of it.
 
-The forwarder has CPU 1 for itself, as a worker with `cpu: 1`; generator and receiver share CPU 0. Left to the
-scheduler, a forwarder beside the generator has half the rate of one beside the receiver, and chance decides.
+Between pipes the forwarder has CPU 1 for itself, as a worker with `cpu: 1`; generator and receiver share CPU 0. Left to
+the scheduler, any forwarder beside the generator has half the rate it has beside the receiver, and chance decides.
+Between NICs the scheduler decides: their interrupts need a CPU too.
 """
 
 import re
@@ -21,6 +22,7 @@ NIC_FRAMES_PER_S = 150_000
 SAMPLE_MS = 250
 COPY_EACH = 4  # pkt-gen -o: every frame is written anew; else only buffers the forwarder says it changed
 TICKS_PER_S = 100  # of /proc/PID/stat
+_SECONDS = 2  # of a measurement
 TO = "-d 239.1.0.1:20000 -D 01:00:5e:01:00:01"
 
 # One measurement: who, where, bytes, sender, receiver, seconds to the link, more for the sender.
@@ -28,16 +30,16 @@ _MEASURE = f"""
 ticks() {{ if [ -n "$forwarder" ]; then cut -d' ' -f14,15 /proc/$forwarder/stat; fi; }}
 measure() {{
   echo "MEASURE $1 $2 $3"
-  taskset 1 pkt-gen -i $5 -f rx -w 0 -T {SAMPLE_MS} >/rx.log 2>&1 & receiver=$!
+  $GENERATOR pkt-gen -i $5 -f rx -w 0 -T {SAMPLE_MS} >/rx.log 2>&1 & receiver=$!
   usleep 300000
-  taskset 1 pkt-gen -i $4 -f tx -o {COPY_EACH} -l $3 {TO} -w $6 $7 >/tx.log 2>&1 & sender=$!
+  $GENERATOR pkt-gen -i $4 -f tx -o {COPY_EACH} -l $3 {TO} -w $6 $7 >/tx.log 2>&1 & sender=$!
   sleep $6; usleep 500000
-  before=$(ticks); sleep 2; echo "TICKS $before $(ticks)"
+  before=$(ticks); sleep {_SECONDS}; echo "TICKS $before $(ticks)"
   kill -INT $sender; wait $sender
   kill -INT $receiver; wait $receiver
   grep ' avg_batch' /rx.log | sed 's/^/RX /'
 }}
-start() {{ taskset 2 "$@" >/forwarder.log 2>&1 & forwarder=$!; usleep 300000; }}
+start() {{ $FORWARDER "$@" >/forwarder.log 2>&1 & forwarder=$!; usleep 300000; }}
 end() {{
   kill -INT $forwarder 2>/dev/null; kill -TERM $forwarder 2>/dev/null; wait $forwarder
   tail -n 1 /forwarder.log; forwarder=
@@ -46,7 +48,6 @@ end() {{
 _SAMPLE = re.compile(r"RX .*?\(([0-9.]+) ?([KMG]?)pkts .*? in ([0-9]+) usec\)")
 _TICKS = re.compile(r"TICKS ([0-9]+) ([0-9]+) ([0-9]+) ([0-9]+)")
 _SCALE = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9}
-_SECONDS = 2
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,22 @@ class Place:
     out_of: str
     receiver: str
     link_s: int
+    cpus: tuple[int, int]
+    """Masks: of generator and receiver, of the forwarder."""
     more: str = ""
 
 
 NICS = Place(
-    "e1000", "netmap:eth0", "netmap:eth1", "netmap:eth2", "netmap:eth3", LINK_S, f"'-R {NIC_FRAMES_PER_S}'"
+    "e1000",
+    "netmap:eth0",
+    "netmap:eth1",
+    "netmap:eth2",
+    "netmap:eth3",
+    LINK_S,
+    (3, 3),
+    f"'-R {NIC_FRAMES_PER_S}'",
 )
-PIPES = Place("pipes", "'netmap:p{1'", "'netmap:p}1'", "'netmap:p{2'", "'netmap:p}2'", 0)
+PIPES = Place("pipes", "'netmap:p{1'", "'netmap:p}1'", "'netmap:p{2'", "'netmap:p}2'", 0, (1, 2))
 
 
 def _forwarders(place: Place) -> dict[str, str]:
@@ -84,6 +94,7 @@ def _measure(who: str, place: Place, size: int, sender: str, receiver: str) -> s
 
 def build_round(place: Place) -> Iterator[str]:
     """Every forwarder once at each size, in turn."""
+    yield f"GENERATOR='taskset {place.cpus[0]}' FORWARDER='taskset {place.cpus[1]}'"
     for size in SIZES_BYTES:
         for who, command in _forwarders(place).items():
             if who == "routes" and place is NICS:
@@ -112,7 +123,7 @@ def build_script(nic_rounds: int, pipe_rounds: int) -> Iterator[str]:
 def parse_figures(serial: str) -> list[Figure]:
     """A figure for each forwarder, place and size: of each round the median of the receiver's samples.
 
-    The first and last sample are left out: they are not whole. `cpu` is the forwarder's share of its CPU.
+    `cpu` is the forwarder's share of its CPU.
     """
     rates: dict[tuple[str, str, int], list[float]] = {}
     shares: dict[tuple[str, str, int], list[float]] = {}
@@ -123,8 +134,7 @@ def parse_figures(serial: str) -> list[Figure]:
             float(count) * _SCALE[unit] * 1e6 / int(duration_us)
             for count, unit, duration_us in _SAMPLE.findall(part)
         ]
-        whole = [rate for rate in samples if rate > 0][1:-1]
-        rates.setdefault(key, []).append(median(whole) if whole else 0.0)
+        rates.setdefault(key, []).append(_take_middle(samples))
         if ticks := _TICKS.search(part):
             user, system, user_after, system_after = map(int, ticks.groups())
             share = (user_after + system_after - user - system) / TICKS_PER_S / _SECONDS
@@ -133,6 +143,13 @@ def parse_figures(serial: str) -> list[Figure]:
         Figure(*key, tuple(runs), {"cpu": median(shares[key])} if key in shares else {})
         for key, runs in rates.items()
     ]
+
+
+def _take_middle(samples: list[float]) -> float:
+    """The median from the second sample with frames on, for as long as the forwarder was watched: a stall counts."""
+    first = next((at for at, rate in enumerate(samples) if rate > 0), len(samples))
+    watched = samples[first + 1 : first + 1 + _SECONDS * 1000 // SAMPLE_MS]
+    return median(watched) if watched else 0.0
 
 
 def compare_rounds(figure: Figure, reference: Figure) -> float:
