@@ -19,7 +19,7 @@ LAB_ARGS := $(if $(PORTS),--ports $(PORTS)) $(if $(KEEP),--keep)
 C_FILES = $(shell git ls-files 'native/*.c' 'native/*.h')
 SHELL_FILES = $(shell git ls-files '*.sh' .ci/run)
 
-.PHONY: help setup demo test lab wheelhouse matrix bench bench-kernel bench-lab fuzz lint types c-test pytest format docs lock clean
+.PHONY: help setup demo test lab soak wheelhouse matrix bench bench-kernel bench-lab fuzz lint types c-test pytest format docs lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,7 +27,7 @@ help: ## show this list
 demo: setup ## forward real and generated ST 2110 media between network namespaces (root)
 	$(PYTHON) -P demo/demo.py $(DEMO_ARGS)
 
-test: lint types c-test pytest ## everything: lint, types, C tests with sanitizers, pytest
+test: lint types c-test fuzz pytest ## everything: lint, types, C tests with sanitizers, fuzzers for a minute each, pytest
 
 .PHONY: lab-asked
 lab-asked:
@@ -35,6 +35,11 @@ lab-asked:
 
 lab: lab-asked build/lab-packages.stamp setup ## deploy a QEMU guest with the playbook and forward media through it (NETMAP_SOURCE=… or PORTS=xdp)
 	$(PYTHON) -P tests/vm/lab_cli.py run $(LAB_ARGS)
+
+# make soak SOAK_SECONDS=600
+SOAK_SECONDS ?= 600
+soak: lab-asked build/lab-packages.stamp setup ## media through a deployed guest for SOAK_SECONDS (600): every frame, the account, memory (NETMAP_SOURCE=… or PORTS=xdp)
+	$(PYTHON) -P tests/vm/lab_cli.py soak --seconds $(SOAK_SECONDS) $(LAB_ARGS)
 
 bench: setup ## nanoseconds a frame of the true loop, beside a floor and testpmd; also as build/bench.json, and as a page (PAGE=…)
 	@[ -d build/bench ] || meson setup -Dextension=false --buildtype=release build/bench >/dev/null
@@ -68,11 +73,10 @@ wheelhouse: setup ## dist/wheelhouse: studio-bypass and all it depends on, for t
 # make fuzz FUZZ_SECONDS=1800
 FUZZ_SECONDS ?= 60
 FUZZERS := merge observe parse rewrite ring
-fuzz: setup build/test-packages.stamp ## parser, rewrite and loop against any bytes, FUZZ_SECONDS (60) each
+fuzz: setup build/test-packages.stamp ## parser, rewrite, loop, merge and observation against any bytes, FUZZ_SECONDS (60) each, two at a time
 	@[ -d build/fuzz ] || CC=clang meson setup -Dextension=false -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false build/fuzz >/dev/null
 	ninja -C build/fuzz
-	for name in $(FUZZERS); do mkdir -p build/corpus/$$name && build/fuzz/native/fuzz/fuzz_$$name -max_total_time=$(FUZZ_SECONDS) \
-		-max_len=2048 -detect_leaks=0 -print_final_stats=1 -artifact_prefix=build/corpus/$$name- build/corpus/$$name native/fuzz/corpus/$$name || exit 1; done
+	printf '%s\n' $(FUZZERS) | xargs -P 2 -I NAME native/fuzz/run_one.sh NAME $(FUZZ_SECONDS)
 
 # ---- installing
 

@@ -4,7 +4,8 @@
     NIC pair:  eth0 (pkt-gen) ~ eth1 [forwarder] eth2 ~ eth3 (pkt-gen), two cables inside QEMU
     pipes:     pkt-gen -> pipe -> [forwarder] -> pipe -> pkt-gen, of one parent
 
-netmap's own programs are built from NETMAP_SOURCE at run time. Figures are pkt-gen's, of the receiver.
+netmap's own programs are built from NETMAP_SOURCE at run time. Figures are pkt-gen's, of the receiver; the forwarders
+take turns, round after round. Takes about seven minutes.
 """
 
 import argparse
@@ -14,9 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from statistics import median
 
 from driver_builds.catalogue import load_netmap_pin
 from driver_builds.cli.options import get_default_cache
@@ -28,34 +27,11 @@ from driver_builds.release import release_order
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/builds"))
 
+from lab_script import build_script, parse_figures, render_table
 from netmap_guest import compile_static, run_guest
-from report import Figure, render_figures, write_report
+from report import write_report
 
 ROOT = Path(__file__).parents[1]
-SIZES_BYTES = (60, 1400)
-FORWARD_S, LINK_S = 5, 5  # of a measurement; until an e1000 has its link after the reset of opening
-PIPE_LINK_S = 1
-ROUTES = "1000"
-NIC_FRAMES_PER_S = (
-    150_000  # above what an emulated e1000 forwards; unlimited, the sender takes the guest's CPUs
-)
-TO = "-d 239.1.0.1:20000 -D 01:00:5e:01:00:01"
-
-# The guest's side of one measurement: who, where, bytes, sender, receiver, seconds to the link, rate.
-MEASURE = f"""
-measure() {{
-  echo "MEASURE $1 $2 $3"
-  pkt-gen -i $5 -f rx -w 0 >/rx.log 2>&1 & receiver=$!
-  sleep 1
-  timeout -s INT $(($6 + {FORWARD_S})) pkt-gen -i $4 -f tx -l $3 {TO} -w $6 $7 >/tx.log 2>&1
-  kill -INT $receiver; wait $receiver
-  grep ' avg_batch' /rx.log | sed 's/^/RX /'
-  grep ' avg_batch' /tx.log | tail -n 2 | sed 's/^/TX /'
-}}
-end() {{ kill -INT $1 2>/dev/null; kill -TERM $1 2>/dev/null; wait $1; cat /forwarder.log | tail -n 2; }}
-"""
-RATE = re.compile(r"RX .*?\(([0-9.]+) ?([KMG]?)pkts .*? in ([0-9]+) usec\)")
-SCALE = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9}
 
 
 def build_programs(netmap: Path, folder: Path) -> dict[str, Path]:
@@ -77,53 +53,13 @@ def build_programs(netmap: Path, folder: Path) -> dict[str, Path]:
     return programs
 
 
-def _forwarders(one: str, two: str) -> dict[str, str]:
-    return {
-        "bridge": f"bridge -w 0 -i {one} -i {two}",
-        "ours": f"bench_wire -n {ROUTES} {one} {two}",
-        "ours-busy": f"bench_wire -w busy -n {ROUTES} {one} {two}",
-    }
-
-
-def build_script(rounds: int) -> Iterator[str]:
-    """The commands of the boot, forwarders in turn."""
-    nics = f"netmap:eth0 netmap:eth3 {LINK_S} '-R {NIC_FRAMES_PER_S}'"
-    yield MEASURE
-    for _ in range(rounds):
-        for size in SIZES_BYTES:
-            for who, command in _forwarders("netmap:eth1", "netmap:eth2").items():
-                yield f"{command} >/forwarder.log 2>&1 & forwarder=$!"
-                yield f"measure {who} e1000 {size} {nics}; end $forwarder"
-            yield "vale-ctl -a vale0:eth1; vale-ctl -a vale0:eth2"
-            yield f"measure vale e1000 {size} {nics}"
-            yield "vale-ctl -d vale0:eth1; vale-ctl -d vale0:eth2"
-            for who, command in _forwarders("'netmap:p}1'", "'netmap:p{2'").items():
-                yield f"{command} >/forwarder.log 2>&1 & forwarder=$!"
-                yield "sleep 1"
-                yield f"measure {who} pipes {size} 'netmap:p{{1' 'netmap:p}}2' {PIPE_LINK_S}; end $forwarder"
-            yield f"measure vale ports {size} vale1:a vale1:b {PIPE_LINK_S}"
-
-
-def parse_figures(serial: str) -> list[Figure]:
-    """The receiver's seconds of each measurement, its first and last left out: they are not whole."""
-    rates: dict[tuple[str, str, int], list[float]] = {}
-    for part in serial.split("MEASURE ")[1:]:
-        who, where, size, *_ = part.split()
-        seconds = [
-            float(count) * SCALE[unit] * 1e6 / int(duration_us)
-            for count, unit, duration_us in RATE.findall(part)
-        ]
-        busy = [rate for rate in seconds if rate > 0][1:-1]
-        rates.setdefault((who, where, int(size)), []).append(median(busy) if busy else 0.0)
-    return [Figure(who, where, size, tuple(runs)) for (who, where, size), runs in rates.items()]
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--nic-rounds", type=int, default=3, help="measurements of each forwarder and size")
     parser.add_argument(
-        "--rounds", type=int, default=1, help="measurements of each forwarder, place and size"
+        "--pipe-rounds", type=int, default=4, help="the same between pipes, which are quicker"
     )
     parser.add_argument("--output", type=Path, default=ROOT / "build/bench-lab.json")
     options = parser.parse_args()
@@ -145,15 +81,14 @@ def main() -> int:
         log = options.output.with_suffix(".serial.log")
         log.parent.mkdir(parents=True, exist_ok=True)
         programs = build_programs(tree.path, folder)
-        serial = run_guest(
-            release, cache, folder / release, programs, list(build_script(options.rounds)), log
-        )
+        script = list(build_script(options.nic_rounds, options.pipe_rounds))
+        serial = run_guest(release, cache, folder / release, programs, script, log)
     figures = parse_figures(serial)
     complete = (
         "GUEST DONE" in serial and "FAILED" not in serial and all(one.median_frames_per_s for one in figures)
     )
     write_report(options.output, "lab", figures, [], {"guest_kernel": release, "netmap": tree.commit})
-    print(render_figures(figures, "bridge"))
+    print(render_table(figures))
     print(f"{options.output} has every run, {log} what the guest said")
     return 0 if complete else 1
 

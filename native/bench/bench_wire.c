@@ -2,10 +2,12 @@
 /*
  * The true worker between two devices, without Python, for benchmarks of kernels and guests:
  *
- *   bench_wire [-w busy|poll|adaptive] [-c CPU] [-s RING_SLOTS] [-t SECONDS] [-n ROUTES] [-z] IN OUT
+ *   bench_wire [-w busy|poll|adaptive] [-c CPU] [-s RING_SLOTS] [-t SECONDS] [-n ROUTES] [-r] [-z] IN OUT
  *
  * Forwards UDP to 239.1.0.1 port 20000, and to ROUTES - 1 other groups, from IN to OUT until the time is over or
- * SIGTERM comes, then prints one line of JSON: the counters of both ports and the CPU time the loop took.
+ * SIGTERM comes, then prints one line of JSON: the counters of both ports and the CPU time the loop took. With -n 0
+ * whatever comes is forwarded, a cross-connect; with -r each frame leaves with other MAC addresses, another group and
+ * another UDP port.
  */
 #include "fastpath.h"
 #include <arpa/inet.h>
@@ -21,6 +23,8 @@
 
 enum { UDP_PORT = 20000, MAX_ROUTES = 10000, FOREVER_S = 1 << 30 };
 
+#define OTHER_GROUP 0x00100000U /* what -r adds to a group: 239.17.0.1 */
+
 #define FIRST_GROUP 0xef010001U /* 239.1.0.1 */
 
 struct options {
@@ -29,8 +33,9 @@ struct options {
     int cpu; /* -1: any */
     uint32_t ring_slots;
     uint32_t seconds;
-    uint32_t routes;
+    uint32_t routes; /* 0: one that looks at the port only */
     uint32_t flags;
+    uint32_t set; /* FP_SET_* of each route */
 };
 
 struct forwarder {
@@ -50,30 +55,55 @@ static void check(int result, const char *what) {
     }
 }
 
-static struct fp_route route_to(uint32_t group) {
+static void address_write(uint8_t address[16], uint32_t ipv4) {
+    uint32_t big_endian = htonl(ipv4);
+    address[10] = 0xff;
+    address[11] = 0xff;
+    memcpy(address + 12, &big_endian, sizeof big_endian);
+}
+
+/* Whatever comes, as it came. */
+static struct fp_route route_for_all(void) {
     struct fp_route route;
-    uint32_t address = htonl(group);
     memset(&route, 0, sizeof route);
-    struct fp_key *key = &route.match.key;
-    key->destination[10] = 0xff;
-    key->destination[11] = 0xff;
-    memcpy(key->destination + 12, &address, sizeof address);
-    key->vlan = FP_VLAN_NONE;
-    key->inner_vlan = FP_VLAN_NONE;
-    key->udp_port = UDP_PORT;
-    route.match.fields = FP_MATCH_PORT | FP_MATCH_VLAN | FP_MATCH_INNER_VLAN | FP_MATCH_UDP_PORT;
-    route.match.destination_bits = 128;
+    route.match.fields = FP_MATCH_PORT;
     route.outputs[0].port = 1;
     route.output_count = 1;
     return route;
 }
 
-static void routes_publish(const struct forwarder *forwarder, uint32_t routes) {
+static struct fp_route route_to(uint32_t group, uint32_t set) {
+    static const uint8_t own_mac[] = {0x02, 0, 0, 0, 0, 1};
+    struct fp_route route = route_for_all();
+    struct fp_key *key = &route.match.key;
+    address_write(key->destination, group);
+    key->vlan = FP_VLAN_NONE;
+    key->inner_vlan = FP_VLAN_NONE;
+    key->udp_port = UDP_PORT;
+    route.match.fields = FP_MATCH_PORT | FP_MATCH_VLAN | FP_MATCH_INNER_VLAN | FP_MATCH_UDP_PORT;
+    route.match.destination_bits = 128;
+    if (set != 0) {
+        struct fp_rewrite *rewrite = &route.outputs[0].rewrite;
+        uint32_t big_endian = htonl(group + OTHER_GROUP);
+        rewrite->set = set;
+        rewrite->udp_port = UDP_PORT + 1;
+        address_write(rewrite->destination, group + OTHER_GROUP);
+        memcpy(rewrite->source_mac, own_mac, sizeof own_mac);
+        memcpy(rewrite->destination_mac + 2, &big_endian, sizeof big_endian); /* RFC 1112, 6.4 */
+        rewrite->destination_mac[0] = 0x01;
+        rewrite->destination_mac[2] = 0x5e;
+        rewrite->destination_mac[3] &= 0x7f;
+    }
+    return route;
+}
+
+static void routes_publish(const struct forwarder *forwarder, const struct options *options) {
     uint8_t digest[FP_DIGEST_BYTES] = {0};
+    uint32_t routes = options->routes > 0 ? options->routes : 1;
     struct fp_table *table = NULL;
     check(fp_table_create(routes, &table), "route table");
     for (uint32_t i = 0; i < routes; i++) {
-        struct fp_route route = route_to(FIRST_GROUP + i);
+        struct fp_route route = options->routes > 0 ? route_to(FIRST_GROUP + i, options->set) : route_for_all();
         route.counter = (uint16_t)i;
         check(fp_table_add(table, &route), "route");
     }
@@ -150,7 +180,7 @@ static uint32_t number(const char *text, uint32_t least, uint32_t most) {
 static void options_parse(int argc, char **argv, struct options *out) {
     int option;
     *out = (struct options){.wait = FP_WAIT_ADAPTIVE, .cpu = -1, .seconds = FOREVER_S, .routes = 1};
-    while ((option = getopt(argc, argv, "w:c:s:t:n:z")) >= 0) { /* NOLINT(concurrency-mt-unsafe): one thread yet */
+    while ((option = getopt(argc, argv, "w:c:s:t:n:rz")) >= 0) { /* NOLINT(concurrency-mt-unsafe): one thread yet */
         if (option == 'w') {
             out->wait = strcmp(optarg, "busy") == 0   ? FP_WAIT_BUSY
                         : strcmp(optarg, "poll") == 0 ? FP_WAIT_POLL
@@ -162,7 +192,9 @@ static void options_parse(int argc, char **argv, struct options *out) {
         } else if (option == 't') {
             out->seconds = number(optarg, 1, FOREVER_S);
         } else if (option == 'n') {
-            out->routes = number(optarg, 1, MAX_ROUTES);
+            out->routes = number(optarg, 0, MAX_ROUTES);
+        } else if (option == 'r') {
+            out->set = FP_SET_SOURCE_MAC | FP_SET_DESTINATION_MAC | FP_SET_DESTINATION | FP_SET_UDP_PORT;
         } else if (option == 'z') {
             out->flags |= FP_OPEN_XDP_ZEROCOPY;
         } else {
@@ -192,7 +224,7 @@ int main(int argc, char **argv) {
     check(fp_state_create(forwarder.path, &forwarder.state), forwarder.path);
     check(fp_worker_create(forwarder.state, options.wait, &forwarder.worker), "worker");
     ports_open(&forwarder, &options);
-    routes_publish(&forwarder, options.routes);
+    routes_publish(&forwarder, &options);
     check(pthread_create(&loop, NULL, loop_run, &forwarder) == 0 ? 0 : FP_E_SYSTEM, "thread");
     (void)fprintf(stderr, "forwarding %s to %s\n", options.devices[0], options.devices[1]);
     wait_for_end(options.seconds);

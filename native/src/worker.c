@@ -113,11 +113,11 @@ void fp_worker_tx_sync(struct fp_worker *worker, struct fp_worker_port *port) {
     fp_worker_sync_done(worker, port, result);
 }
 
-/* Half full, or without room for another burst: small rings run short first. */
-static bool runs_short(const struct fp_port *port) {
+/* Without room for the next `frames`; a NIC already when half full, so that it sends while the loop goes on. */
+static bool runs_short(const struct fp_port *port, uint32_t frames) {
     for (uint32_t i = 0; i < port->info.tx_rings; i++) {
         uint32_t space = fp_ring_space(&port->tx[i]);
-        if (space < port->tx[i].slots / 2 || space < FP_BURST_FRAMES) {
+        if (space < frames || (!port->hands_over && (space < port->tx[i].slots / 2 || space < FP_BURST_FRAMES))) {
             return true;
         }
     }
@@ -133,11 +133,11 @@ static bool has_outstanding(const struct fp_port *port) {
     return false;
 }
 
-/* Finished slots come back in a sync only: ring by ring, before they run short. */
-static void make_room(struct fp_worker *worker) {
+/* Finished slots come back in a sync only: ring by ring, before they run short of the next `frames`. */
+static void make_room(struct fp_worker *worker, uint32_t frames) {
     for (uint32_t i = 0; i < worker->port_count; i++) {
         struct fp_worker_port *port = &worker->ports[i];
-        if (!fp_worker_port_rests(worker, port) && runs_short(port->port)) {
+        if (!fp_worker_port_rests(worker, port) && runs_short(port->port, frames)) {
             fp_worker_tx_sync(worker, port);
         }
     }
@@ -167,7 +167,8 @@ static uint32_t receive(struct fp_worker *worker, uint32_t index) {
             burst = fp_worker_forward(worker, index, ring);
             frames += burst;
             if (burst > 0) {
-                make_room(worker);
+                uint32_t waiting = fp_ring_space(&port->port->rx[ring]);
+                make_room(worker, waiting < FP_BURST_FRAMES ? waiting : FP_BURST_FRAMES);
             }
         }
     }
@@ -198,7 +199,7 @@ int fp_worker_turn(struct fp_worker *worker) {
     worker->now_ns = worker->clock_ns();
     take_table(worker);
     fp_worker_check_ports(worker);
-    make_room(worker);
+    make_room(worker, FP_BURST_FRAMES);
     for (uint32_t i = 0; i < worker->port_count; i++) {
         frames += receive(worker, i);
     }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands of the lab: run for `make lab`; up, ssh and down for people; selftest for the lab itself."""
+"""Commands of the lab: run, soak (`make lab`, `make soak`); up, ssh, down for people; selftest for the lab itself."""
 
 from __future__ import annotations
 
@@ -44,6 +44,19 @@ def run(
     """Deploy a guest with the playbook, send media through it, compare, verify, deploy again, report."""
     options = Options(ROOT, _choose_ports(ports), keep, rebuild_image, slowdown, time_limit)
     _finish(run_lab(options), report)
+
+
+@app.command()
+def soak(
+    seconds: Annotated[float, typer.Option(min=10, help="How long media flows.")] = 600.0,
+    ports: PortsOption = None,
+    keep: Annotated[bool, typer.Option(help="Keep the run folder with every log.")] = False,
+    slowdown: Annotated[float, typer.Option(min=0.01, help="Replay that many times slower.")] = 1.0,
+) -> None:
+    """Deploy a guest, send media for a long time, compare every frame, watch the memory, close the account."""
+    time_limit_s = seconds + 2400.0
+    options = Options(ROOT, _choose_ports(ports), keep, slowdown=slowdown, time_limit_s=time_limit_s)
+    _finish(run_lab(options, soak_s=seconds), None)
 
 
 @app.command()

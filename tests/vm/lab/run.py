@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Any
 
 from lab import deploy, guest_logs, image, inventory, qemu, ssh
 from lab.deploy import Deployment
+from lab.describe import describe_counts, describe_media, describe_pace, describe_scope
 from lab.errors import LabError
 from lab.exchange import exchange_all
 from lab.guest import Guest, booted, join_nics, run_folder
@@ -21,8 +21,8 @@ from lab.media import Media, captures_folder, load_media
 from lab.nics import MEDIA_MACS, MEDIA_NICS, Ports
 from lab.process import Deadline
 from lab.report import Report
+from lab.soak import soak
 from lab.wheelhouse import provide_wheelhouse
-from lab.wire import IN_FLIGHT_FRAMES
 
 
 @dataclass(frozen=True)
@@ -84,13 +84,36 @@ class Lab:
             with self.report.phase("media through the kernel"):
                 exchange_all(self.media, guest.cables, self.options.slowdown, self.report)
 
-    def test_product(self) -> None:
-        """The run that counts."""
+    def provide_wheels(self) -> Path:
+        """The folder of the appliance's wheels."""
         wheelhouse = self.folder / "wheelhouse"
         with self.report.phase("wheels"):
             provide_wheelhouse(
                 self.options.root, image.cache_folder(), wheelhouse, self.folder / "wheels.log", self.deadline
             )
+        return wheelhouse
+
+    def test_long(self, seconds: float) -> None:
+        """Deploy once, then media for `seconds`."""
+        wheelhouse = self.provide_wheels()
+        with self.guest(needs_headers=self.options.ports is Ports.NETMAP) as guest:
+            deployment = self.write_inventory(guest, wheelhouse)
+            with self.report.phase("playbook"):
+                deployment.deploy(self.folder / "playbook-1.log")
+            self.check_ports(guest)
+            with self.report.phase("soak"):
+                sent = soak(guest, self.media, seconds, self.options.slowdown, self.report)
+            status = self.check_account(guest, sent)
+            closed = all(worker["balanced"] for worker in status["workers"])
+            self.report.check(
+                "the account closes", closed, "received = forwarded + merged + to_host + dropped"
+            )
+            problems = status["problems"]
+            self.report.check("no problem in status", not problems, "; ".join(problems) or "none")
+
+    def test_product(self) -> None:
+        """The run that counts."""
+        wheelhouse = self.provide_wheels()
         with self.guest(needs_headers=self.options.ports is Ports.NETMAP) as guest:
             deployment = self.write_inventory(guest, wheelhouse)
             if self.options.ports is Ports.NETMAP:
@@ -169,14 +192,22 @@ class Lab:
         self.report.check("no worker restarted", bool(was) and was == now, f"pids {was} before, {now} after")
 
 
-def run_lab(options: Options, itself: bool = False) -> Report:
-    """One whole run. Never raises LabError: the report says what ended it. Logs of a failed run are kept."""
+def run_lab(options: Options, itself: bool = False, soak_s: float | None = None) -> Report:
+    """One whole run, or a long one of `soak_s`.
+
+    Never raises LabError: the report says what ended it. Logs of a failed run are kept.
+    """
     report = Report()
     report.facts |= describe_scope(options.ports, itself)
     with run_folder(options.keep) as folder:
         lab = Lab(options, folder, Deadline(options.time_limit_s), report)
         try:
-            lab.test_itself() if itself else lab.test_product()
+            if itself:
+                lab.test_itself()
+            elif soak_s is not None:
+                lab.test_long(soak_s)
+            else:
+                lab.test_product()
         except LabError as error:
             report.problem = str(error)
         except SystemExit:
@@ -204,38 +235,3 @@ def render_site(
     return inventory.render_inventory(
         inventory.plan_inventory(guest.access, site, options.ports, configuration)
     )
-
-
-def describe_scope(ports: Ports, itself: bool) -> dict[str, str]:
-    """What this run tests, and what it leaves untested, by name."""
-    nics = ", ".join(f"{nic.port} {nic.driver}" for nic in MEDIA_NICS[ports])
-    if itself:
-        return {
-            "under test": "the lab itself: the guest's kernel forwards, not the appliance",
-            "media NICs": nics,
-        }
-    facts = {"under test": f"{ports}: ports", "media NICs": nics}
-    if ports is not Ports.NETMAP:
-        why = "PORTS=xdp" if os.environ.get("NETMAP_SOURCE") else "NETMAP_SOURCE not set"
-        facts["netmap"] = f"NOT tested ({why})"
-    return facts
-
-
-def describe_media(media: list[Media]) -> dict[str, str]:
-    """One fact for each media."""
-    figures = [f"{len(one.frames)} frames, {one.rate_mbit_per_s:.0f} Mbit/s ({one.source})" for one in media]
-    return {
-        f"media {n}": f"{one.name}: {text}"
-        for n, (one, text) in enumerate(zip(media, figures, strict=True), 1)
-    }
-
-
-def describe_pace(slowdown: float) -> str:
-    """How fast media goes in."""
-    pace = "as captured" if slowdown == 1 else f"{slowdown:g} times slower than captured"
-    return f"{pace}, at most {IN_FLIGHT_FRAMES} frames under way"
-
-
-def describe_counts(counts: dict[str, int]) -> str:
-    """ansible's recap in one line."""
-    return " ".join(f"{name}={count}" for name, count in counts.items())
