@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the lab expects of a merge, on patterns small enough to count by hand."""
 
-from lab.media import WANTED, Flow, Media, generate_frames
+from pathlib import Path
+
+import yaml
+from lab.inventory import plan_configuration
+from lab.media import WANTED, Flow, Media, generate_frames, load_media
+from lab.nics import MEDIA_MACS, Ports
 from lab.protection import (
     CASES,
     FRAMES,
@@ -13,6 +18,8 @@ from lab.protection import (
     read_number,
     split_paths,
 )
+
+from appliance.config.load import parse_config
 
 AUDIO = next(wanted for wanted in WANTED if len(wanted.flows) == 2)
 PATHS = split_paths(Media("audio", "generated", generate_frames(AUDIO)))
@@ -63,6 +70,17 @@ def test_cases_lose_something_everywhere() -> None:
     assert lost_a & lost_b
     assert lost_a - lost_b
     assert lost_b - lost_a
+
+
+def test_the_guest_would_take_it(tmp_path: Path) -> None:
+    (audio,) = [one for one in load_media(tmp_path) if len(one.flows) == 2]
+    interfaces = {mac: f"ens{place}" for place, mac in enumerate(MEDIA_MACS)}
+    for ports in Ports:
+        before = plan_configuration(ports, interfaces, audio.flows)
+        after = plan_protected(before, "audio", audio.flows, *(port["name"] for port in before["ports"]))
+        config = parse_config(yaml.safe_dump(after), "lab.yaml").config
+        assert config.ports == parse_config(yaml.safe_dump(before), "lab.yaml").config.ports
+        assert [route.name for route in config.routes] == ["audio"]
 
 
 def test_the_plan_keeps_the_ports() -> None:
