@@ -20,6 +20,7 @@ from lab.host_stack import check_host_stack
 from lab.media import Media, captures_folder, load_media
 from lab.nics import MEDIA_MACS, MEDIA_NICS, Ports
 from lab.process import Deadline
+from lab.protection import check_protection
 from lab.report import Report
 from lab.wheelhouse import provide_wheelhouse
 from lab.wire import IN_FLIGHT_FRAMES
@@ -116,6 +117,8 @@ class Lab:
             with self.report.phase("host stack"):
                 macs = {nic.port: nic.mac for nic in MEDIA_NICS[self.options.ports]}
                 check_host_stack(guest, macs, self.report)
+            with self.report.phase("protection"):
+                check_protection(guest, self.media, self.report)
             self.check_workers(guest, before)
             if self.options.ports is Ports.NETMAP:
                 with self.report.phase("rollback"):
