@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the guest of `make bench-lab` runs, and what its serial log says of it.
 
-Between pipes the forwarder has CPU 1 for itself, as a worker with `cpu: 1`; generator and receiver share CPU 0. Left to
-the scheduler, any forwarder beside the generator has half the rate it has beside the receiver, and chance decides.
-Between NICs the scheduler decides: their interrupts need a CPU too.
+The forwarder has CPU 1 for itself, as a worker with `cpu: 1`; generator and receiver share CPU 0. Left to the
+scheduler, any forwarder beside the generator has half the rate it has beside the receiver, and chance decides.
 """
 
 import re
@@ -18,10 +17,11 @@ REFERENCE = "bridge"
 ROUTES = "1000"
 LINK_S = 5  # until an e1000 has its link after the reset of opening
 # Above what an emulated e1000 forwards; unlimited, the sender takes the guest's CPUs.
-NIC_FRAMES_PER_S = 150_000
+NIC_FRAMES_PER_S = 250_000
 SAMPLE_MS = 250
 COPY_EACH = 4  # pkt-gen -o: every frame is written anew; else only buffers the forwarder says it changed
 TICKS_PER_S = 100  # of /proc/PID/stat
+START_US = 1_000_000  # until pkt-gen sends, at most
 _SECONDS = 2  # of a measurement
 TO = "-d 239.1.0.1:20000 -D 01:00:5e:01:00:01"
 
@@ -30,16 +30,16 @@ _MEASURE = f"""
 ticks() {{ if [ -n "$forwarder" ]; then cut -d' ' -f14,15 /proc/$forwarder/stat; fi; }}
 measure() {{
   echo "MEASURE $1 $2 $3"
-  $GENERATOR pkt-gen -i $5 -f rx -w 0 -T {SAMPLE_MS} >/rx.log 2>&1 & receiver=$!
+  taskset 1 pkt-gen -i $5 -f rx -w 0 -T {SAMPLE_MS} >/rx.log 2>&1 & receiver=$!
   usleep 300000
-  $GENERATOR pkt-gen -i $4 -f tx -o {COPY_EACH} -l $3 {TO} -w $6 $7 >/tx.log 2>&1 & sender=$!
-  sleep $6; usleep 500000
+  taskset 1 pkt-gen -i $4 -f tx -o {COPY_EACH} -l $3 {TO} -w $6 $7 >/tx.log 2>&1 & sender=$!
+  sleep $6; usleep {START_US}
   before=$(ticks); sleep {_SECONDS}; echo "TICKS $before $(ticks)"
   kill -INT $sender; wait $sender
   kill -INT $receiver; wait $receiver
   grep ' avg_batch' /rx.log | sed 's/^/RX /'
 }}
-start() {{ $FORWARDER "$@" >/forwarder.log 2>&1 & forwarder=$!; usleep 300000; }}
+start() {{ taskset 2 "$@" >/forwarder.log 2>&1 & forwarder=$!; usleep 300000; }}
 end() {{
   kill -INT $forwarder 2>/dev/null; kill -TERM $forwarder 2>/dev/null; wait $forwarder
   tail -n 1 /forwarder.log; forwarder=
@@ -60,8 +60,6 @@ class Place:
     out_of: str
     receiver: str
     link_s: int
-    cpus: tuple[int, int]
-    """Masks: of generator and receiver, of the forwarder."""
     more: str = ""
 
 
@@ -72,10 +70,9 @@ NICS = Place(
     "netmap:eth2",
     "netmap:eth3",
     LINK_S,
-    (3, 3),
     f"'-R {NIC_FRAMES_PER_S}'",
 )
-PIPES = Place("pipes", "'netmap:p{1'", "'netmap:p}1'", "'netmap:p{2'", "'netmap:p}2'", 0, (1, 2))
+PIPES = Place("pipes", "'netmap:p{1'", "'netmap:p}1'", "'netmap:p{2'", "'netmap:p}2'", 0)
 
 
 def _forwarders(place: Place) -> dict[str, str]:
@@ -94,7 +91,6 @@ def _measure(who: str, place: Place, size: int, sender: str, receiver: str) -> s
 
 def build_round(place: Place) -> Iterator[str]:
     """Every forwarder once at each size, in turn."""
-    yield f"GENERATOR='taskset {place.cpus[0]}' FORWARDER='taskset {place.cpus[1]}'"
     for size in SIZES_BYTES:
         for who, command in _forwarders(place).items():
             if who == "routes" and place is NICS:
@@ -146,10 +142,10 @@ def parse_figures(serial: str) -> list[Figure]:
 
 
 def _take_middle(samples: list[float]) -> float:
-    """The median from the second sample with frames on, for as long as the forwarder was watched: a stall counts."""
-    first = next((at for at, rate in enumerate(samples) if rate > 0), len(samples))
-    watched = samples[first + 1 : first + 1 + _SECONDS * 1000 // SAMPLE_MS]
-    return median(watched) if watched else 0.0
+    """The median from the first sample with frames to the last, without these two, which are not whole."""
+    busy = [at for at, rate in enumerate(samples) if rate > 0]
+    middle = samples[busy[0] + 1 : busy[-1]] if busy else []
+    return median(middle) if middle else 0.0
 
 
 def compare_rounds(figure: Figure, reference: Figure) -> float:
