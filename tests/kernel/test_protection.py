@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from appliance_process import Document
+from capture_flows import iterate_frames
 from lab_net import LabNet
 from studio import wait_for
 from two_paths import (
@@ -320,3 +321,20 @@ def test_flows_without_a_route_are_listed(lab: TwoPaths) -> None:
     applied = lab.appliance.apply(lab.config(**CLASS).replace("discover: true", "discover: false"))
     assert applied.returncode == 0, applied.stderr
     assert lab.appliance.status().document["discovered"] == []
+
+
+@NEEDS_CAPTURE
+def test_both_paths_of_a_mirrored_flow_are_captured(lab: TwoPaths, tmp_path: Path) -> None:
+    """Under the route's name: the copies that went on, by whichever path, as they came in."""
+    mirrored = lab.config(**CLASS).replace("  observe:\n", "  mirror: 1\n  observe:\n")
+    applied = lab.appliance.apply(mirrored)
+    assert applied.returncode == 0, applied.stderr
+    frames = [frame for pair in zip(load_path(0)[:40], load_path(1)[:40], strict=True) for frame in pair]
+    lab.send(Sending(0, place % 2, frame) for place, frame in enumerate(frames))
+    lab.wait_settled((40, 40), 0)
+    seen = tmp_path / "seen.pcap"
+    done = lab.appliance.run("capture", "-o", str(seen), FLOW)
+    assert done.returncode == 0, done.stderr
+    captured = [frame for _, frame in iterate_frames(seen)]
+    assert sorted(map(read_number, captured)) == sorted({read_number(frame) for frame in frames})
+    assert set(captured) <= set(frames)
