@@ -19,6 +19,7 @@ static const char *const set_names[SETS] = {"off", "rtp", "rtp+arrivals", "rtp+p
 
 static _Alignas(64) uint8_t frames[LAP_FRAMES][LINE_BYTES];
 static struct fp_observation observations[MOST_ROUTES];
+static struct fp_observation_record records[MOST_ROUTES];
 static struct fp_pacing pacings[MOST_ROUTES];
 static struct fp_pacing_plan plans[MOST_ROUTES];
 static struct fp_discovery discovery;
@@ -57,9 +58,6 @@ static void fetch(uint32_t set, uint32_t first) {
         if (set != SET_OFF) {
             __builtin_prefetch(&observations[route], 1);
         }
-        if (set == SET_ARRIVALS || set == SET_ALL) {
-            fp_observation_prefetch(&observations[route]);
-        }
         if (set == SET_PACING || set == SET_ALL) {
             fp_pacing_prefetch(&pacings[route]);
             __builtin_prefetch(&plans[route]);
@@ -80,7 +78,8 @@ static inline __attribute__((always_inline)) void observe(uint32_t set, uint32_t
         return;
     }
     struct fp_observation *at = &observations[route];
-    int64_t ahead = fp_observe_rtp(at, rtp, 1262, now_ns);
+    int64_t ahead = fp_observe_rtp(at, &records[route], set == SET_ARRIVALS || set == SET_ALL ? FP_OBSERVE_ARRIVALS : 0,
+                                   rtp, 1262, now_ns);
     if (set == SET_PACING || set == SET_ALL) {
         fp_pacing_frame(&pacings[route], &plans[route], ahead, fp_observation_sequence(at), (rtp[1] & 0x80) != 0,
                         now_ns);
@@ -130,6 +129,7 @@ static double lap_of(uint32_t set, uint64_t step_ns) {
 static void open_set(uint32_t set, uint32_t routes) {
     struct fp_pacing_format format = {FORMAT_1080P50(PICTURE_FRAMES, FP_ANCHOR_EPOCH, 1500), .troffset_ns = 764444};
     memset(observations, 0, sizeof observations);
+    memset(records, 0, sizeof records);
     memset(pacings, 0, sizeof pacings);
     memset(numbers, 0, sizeof numbers);
     for (uint32_t i = 0; i < routes; i++) {
@@ -150,7 +150,7 @@ static void run(uint32_t set, uint32_t routes, uint32_t laps) {
         best = lap >= warm && ns < best ? ns : best;
     }
     struct fp_observation_counters counters;
-    CHECK_EQ(fp_observation_read(&observations[0], &counters), 0);
+    CHECK_EQ(fp_observation_read(&observations[0], &records[0], &counters), 0);
     CHECK_EQ(counters.rtp.gaps + counters.rtp.stray_frames, 0);
     (void)printf("{\"observers\": \"%s\", \"routes\": %u, \"ns\": %.2f}\n", set_names[set], routes, best);
     (void)fflush(stdout);

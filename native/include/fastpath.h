@@ -31,7 +31,7 @@
 /* ------------------------------------------------------------------ names */
 
 /* Layout version of the state segment; a daemon refuses a worker of another version. */
-#define FP_STATE_VERSION 4
+#define FP_STATE_VERSION 5
 #define FP_NAME_BYTES 64           /* names and device specs, NUL included */
 #define FP_MAX_PORTS 16            /* ports of one worker */
 #define FP_MAX_OUTPUTS 8           /* outputs of one route */

@@ -125,9 +125,10 @@ static inline __attribute__((always_inline)) void fetch(const struct fp_burst *b
         bucket = (uint16_t)bucket == (uint16_t)(item->hash >> 48) ? bucket : next;
         item->entry = fp_table_entry_of(table, (uint16_t)(bucket >> 16));
         __builtin_prefetch(item->entry);
-        __builtin_prefetch(&counters[(bucket >> 32) % FP_MAX_ROUTES], 1);
         if (media) {
             fp_media_fetch(burst, (uint16_t)(bucket >> 32), (uint16_t)(bucket >> 48));
+        } else {
+            __builtin_prefetch(&counters[(bucket >> 32) % FP_MAX_ROUTES], 1);
         }
     }
 }
@@ -155,14 +156,17 @@ static inline __attribute__((always_inline)) void match(struct fp_burst *burst, 
     struct fp_cursor *cursor = &burst->cursors[entry->first.port % FP_MAX_PORTS];
     uint32_t length = fp_frame_length(&item->frame);
     __asm__("" : "+r"(cursor)); /* so that gcc does not compute it anew for each use */
-    fp_burst_count_route(burst, entry->counter, 1, length);
+    bool takes_media = media && (flags & FP_ENTRY_MEDIA) != 0;
+    if (!takes_media) {
+        fp_burst_count_route(burst, entry->counter, 1, length);
+    }
     item->entry = entry;
     item->cursor = cursor;
     if (__builtin_expect(length > cursor->swap_bytes, 0)) {
         (void)fp_burst_cursor(burst, entry->first.port);
         item->cursor = length > cursor->swap_bytes ? NULL : cursor;
     }
-    if (media && (flags & FP_ENTRY_MEDIA) != 0) {
+    if (takes_media) {
         flags &= ~(unsigned)FP_ENTRY_MEDIA;
         if (!fp_media_take(burst, &item->frame, entry)) {
             item->entry = NULL;
@@ -218,8 +222,12 @@ static __attribute__((noinline)) void match_wide(struct fp_burst *burst, struct 
     stage_match(burst, items, count, true, false);
 }
 
-static __attribute__((noinline)) void match_media(struct fp_burst *burst, struct item *items, uint32_t count) {
-    stage_match(burst, items, count, burst->worker->table->wide != 0, true);
+static __attribute__((noinline)) void match_media_narrow(struct fp_burst *burst, struct item *items, uint32_t count) {
+    stage_match(burst, items, count, false, true);
+}
+
+static __attribute__((noinline)) void match_media_wide(struct fp_burst *burst, struct item *items, uint32_t count) {
+    stage_match(burst, items, count, true, true);
 }
 
 /* The same over several shapes. */
@@ -286,8 +294,8 @@ static const struct way *find_way(const struct fp_table_flat *table) {
          {parse_wide, stage_fetch, match_wide},
          {parse_narrow, stage_fetch, match_narrow}},
         {{parse_shapes, fetch_media, match_media_shapes},
-         {parse_wide, fetch_media, match_media},
-         {parse_narrow, fetch_media, match_media}},
+         {parse_wide, fetch_media, match_media_wide},
+         {parse_narrow, fetch_media, match_media_narrow}},
     };
     unsigned kind = table->shape_count != 1 ? 0 : table->wide != 0 ? 1 : 2;
     return &ways[table->media != 0][kind];

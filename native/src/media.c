@@ -4,14 +4,12 @@
 
 #define MERGE_PERIOD_NS 100000000U
 
-void fp_media_begin(struct fp_observation *at, struct fp_pacing *pacing, uint32_t observe) {
-    uint32_t odd = fp_seq_write_begin(&at->sequence);
-    for (size_t i = 0; i < FP_OBSERVATION_WORDS; i++) {
-        fp_word_put(&at->words[i], 0);
-    }
-    at->enabled = observe;
-    atomic_store_explicit(&at->sequence, odd + 1, memory_order_release);
-    atomic_store_explicit(&pacing->plan, 0, memory_order_relaxed); /* its first frame makes it begin anew */
+void fp_media_begin(struct fp_burst *burst, const struct fp_table_entry *entry) {
+    struct fp_segment *segment = burst->worker->segment;
+    uint32_t counter = entry->counter % FP_MAX_ROUTES;
+    fp_observation_begin(&segment->observations[counter], &segment->records[counter], entry->observe);
+    /* Its first frame makes it begin anew. */
+    atomic_store_explicit(&segment->pacings[counter].plan, 0, memory_order_relaxed);
 }
 
 void fp_media_refuse(struct fp_burst *burst, enum fp_merge_verdict verdict) {

@@ -12,32 +12,22 @@
 
 #include "burst.h"
 
-static inline struct fp_observation *fp_media_observation(const struct fp_burst *burst, uint32_t counter) {
-    return &burst->worker->segment->observations[counter % FP_MAX_ROUTES];
-}
-
-static inline struct fp_pacing *fp_media_pacing(const struct fp_burst *burst, uint32_t counter) {
-    return &burst->worker->segment->pacings[counter % FP_MAX_ROUTES];
-}
-
 /* `merge` is its number + 1, and maybe the path. */
 static inline struct fp_merge *fp_media_merge(const struct fp_burst *burst, uint32_t merge) {
     uint32_t number = ((merge & FP_ENTRY_MERGE) - 1U) % FP_MAX_MERGES;
     return fp_arena_merge(burst->worker->segment, burst->worker->table->merge_at[number]);
 }
 
-/* Before the route is there, by what its bucket says: what observing and merging will write. */
-static inline void fp_media_fetch(const struct fp_burst *burst, uint32_t counter, uint32_t media) {
+/* Before the route is there, by what its bucket says: what counting, observing and merging will write. */
+static inline __attribute__((always_inline)) void fp_media_fetch(const struct fp_burst *burst, uint32_t counter,
+                                                                 uint32_t media) {
+    struct fp_segment *segment = burst->worker->segment;
+    const void *counters = &segment->routes[counter % FP_MAX_ROUTES];
+    const void *observation = &segment->observations[counter % FP_MAX_ROUTES];
     uint32_t merge = media >> FP_BUCKET_MERGE_SHIFT;
-    if ((media & FP_OBSERVE_RTP) != 0) {
-        const struct fp_observation *at = fp_media_observation(burst, counter);
-        __builtin_prefetch(at, 1);
-        if ((media & FP_OBSERVE_ARRIVALS) != 0) {
-            fp_observation_prefetch(at);
-        }
-        if ((media & FP_OBSERVE_PACING) != 0) {
-            fp_pacing_prefetch(fp_media_pacing(burst, counter));
-        }
+    __builtin_prefetch((media & FP_OBSERVE_RTP) != 0 ? observation : counters, 1);
+    if ((media & FP_OBSERVE_PACING) != 0) {
+        fp_pacing_prefetch(&segment->pacings[counter % FP_MAX_ROUTES]);
     }
     if (merge != 0) {
         fp_merge_prefetch(fp_media_merge(burst, merge));
@@ -56,35 +46,40 @@ static inline void fp_media_fetch_slot(const struct fp_burst *burst, const struc
 }
 
 /* media.c: the route is another than what was observed here, or is to be observed in another way. */
-void fp_media_begin(struct fp_observation *at, struct fp_pacing *pacing, uint32_t observe);
+void fp_media_begin(struct fp_burst *burst, const struct fp_table_entry *entry);
 /* media.c: a frame that a merge keeps is accounted for. */
 void fp_media_refuse(struct fp_burst *burst, enum fp_merge_verdict verdict);
 
-static inline __attribute__((always_inline)) void fp_media_observe(const struct fp_burst *burst,
-                                                                   const struct fp_table_entry *entry,
-                                                                   const uint8_t *rtp, uint32_t length) {
-    struct fp_observation *at = fp_media_observation(burst, entry->counter);
+/* The frame is counted for its route, too. */
+static inline __attribute__((always_inline)) void
+fp_media_observe(struct fp_burst *burst, const struct fp_table_entry *entry, const uint8_t *rtp, uint32_t length) {
+    struct fp_segment *segment = burst->worker->segment;
+    uint32_t counter = entry->counter % FP_MAX_ROUTES;
+    struct fp_observation *at = &segment->observations[counter];
+    struct fp_observation_record *record = &segment->records[counter];
     if (__builtin_expect(at->enabled != entry->observe, 0)) {
-        fp_media_begin(at, fp_media_pacing(burst, entry->counter), entry->observe);
+        fp_media_begin(burst, entry);
     }
     if (__builtin_expect(rtp == NULL, 0)) {
-        fp_observe_other(at, length, burst->now_ns);
+        fp_observe_other(at, record, length, burst->now_ns);
         return;
     }
-    int64_t ahead = fp_observe_rtp(at, rtp, length, burst->now_ns);
+    int64_t ahead = fp_observe_rtp(at, record, entry->observe, rtp, length, burst->now_ns);
     if ((entry->observe & FP_OBSERVE_PACING) != 0) {
         const struct fp_pacing_plan *plan = &burst->worker->table->pacing[(entry->pacing - 1U) % FP_MAX_PACING];
-        fp_pacing_frame(fp_media_pacing(burst, entry->counter), plan, ahead, fp_observation_sequence(at),
-                        (rtp[1] & 0x80) != 0, burst->now_ns);
+        fp_pacing_frame(&segment->pacings[counter], plan, ahead, fp_observation_sequence(at), (rtp[1] & 0x80) != 0,
+                        burst->now_ns);
     }
 }
 
-/* Whether the frame goes on to its outputs; else it is accounted for. */
+/* Counts the frame for its route. Whether it goes on to its outputs; else it is accounted for. */
 static inline __attribute__((always_inline)) bool fp_media_take(struct fp_burst *burst, const struct fp_frame *frame,
                                                                 const struct fp_table_entry *entry) {
     const uint8_t *rtp = fp_rtp_find(frame->bytes, &frame->layout);
     if (entry->observe != 0) {
         fp_media_observe(burst, entry, rtp, fp_frame_length(frame));
+    } else {
+        fp_burst_count_route(burst, entry->counter, 1, fp_frame_length(frame));
     }
     if ((entry->merge & FP_ENTRY_MERGE) == 0) {
         return true;

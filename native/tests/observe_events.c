@@ -16,6 +16,7 @@
 #include "pacing.h"
 
 static struct fp_observation observation;
+static struct fp_observation_record record;
 static struct fp_pacing pacing;
 static struct fp_pacing_plan plan;
 static struct fp_discovery discovery;
@@ -60,7 +61,7 @@ static void take_rtp(char *line) {
     words[0] = __builtin_bswap32(next_u32(&line)); /* timestamp */
     words[1] = __builtin_bswap32(next_u32(&line)); /* SSRC */
     memcpy(rtp + 4, words, sizeof words);
-    int64_t ahead = fp_observe_rtp(&observation, rtp, next_u32(&line), now_ns);
+    int64_t ahead = fp_observe_rtp(&observation, &record, observation.enabled, rtp, next_u32(&line), now_ns);
     if (plan.id != 0) {
         fp_pacing_frame(&pacing, &plan, ahead, fp_observation_sequence(&observation), marker != 0, now_ns);
     }
@@ -73,7 +74,7 @@ static void take_rtp(char *line) {
 
 static void take_other(char *line) {
     uint64_t now_ns = next_u64(&line);
-    fp_observe_other(&observation, next_u32(&line), now_ns);
+    fp_observe_other(&observation, &record, next_u32(&line), now_ns);
 }
 
 static void take_unrouted(char *line) {
@@ -89,7 +90,7 @@ static void take_unrouted(char *line) {
 
 static void print_rtp(void) {
     struct fp_observation_counters counters;
-    CHECK_EQ(fp_observation_read(&observation, &counters), 0);
+    CHECK_EQ(fp_observation_read(&observation, &record, &counters), 0);
     const struct fp_rtp_counters *rtp = &counters.rtp;
 #define U64(name) "\"" #name "\": %" PRIu64 ", "
     (void)printf("{\"rtp\": {" U64(frames) U64(bytes) U64(first_ns) U64(last_ns) U64(lost_frames) U64(reordered_frames)

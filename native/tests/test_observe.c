@@ -9,6 +9,7 @@ enum { SSRC = 0x11223344, FRAME_BYTES = 198, STEP_NS = 1000000, STEP_TICKS = 48 
 /* One flow of audio: a timestamp step a frame. */
 struct sender {
     struct fp_observation at;
+    struct fp_observation_record record;
     uint64_t now_ns;
     uint32_t timestamp;
     uint32_t ssrc;
@@ -18,7 +19,7 @@ static int64_t send_frame(struct sender *sender, uint32_t number, bool marker) {
     uint8_t rtp[FP_RTP_BYTES] = {0x80, (uint8_t)(marker ? 224 : 96), (uint8_t)(number >> 8), (uint8_t)number};
     uint32_t words[2] = {__builtin_bswap32(sender->timestamp), __builtin_bswap32(sender->ssrc)};
     memcpy(rtp + 4, words, sizeof words);
-    return fp_observe_rtp(&sender->at, rtp, FRAME_BYTES, sender->now_ns);
+    return fp_observe_rtp(&sender->at, &sender->record, sender->at.enabled, rtp, FRAME_BYTES, sender->now_ns);
 }
 
 /* `steps` frames on, of which only the last is sent. */
@@ -30,13 +31,14 @@ static int64_t skip_to(struct sender *sender, uint32_t number, uint32_t steps) {
 
 static void send_run(struct sender *sender, uint32_t number, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
-        CHECK(skip_to(sender, number + i, 1) == (sender->at.words[FP_RTP_WORD(frames)] == 1 ? FP_RTP_NEW_RUN : 1));
+        bool is_first = sender->at.next == 0;
+        CHECK_EQ(skip_to(sender, number + i, 1), is_first ? FP_RTP_NEW_RUN : 1);
     }
 }
 
 static struct fp_rtp_counters read_rtp(const struct sender *sender) {
     struct fp_observation_counters counters;
-    CHECK_EQ(fp_observation_read(&sender->at, &counters), 0);
+    CHECK_EQ(fp_observation_read(&sender->at, &sender->record, &counters), 0);
     const struct fp_rtp_counters *rtp = &counters.rtp;
     uint64_t expected = rtp->past_expected_frames + (uint64_t)(rtp->sequence - rtp->base + 1);
     CHECK_EQ(expected - rtp->lost_frames, rtp->frames - rtp->duplicated_frames - rtp->stray_frames);
@@ -173,8 +175,8 @@ static void test_arrivals_and_other_frames(void) {
         sender.at.enabled = FP_OBSERVE_ARRIVALS;
         (void)send_frame(&sender, 1, false);
         sender.now_ns += intervals_ns[i];
-        fp_observe_other(&sender.at, 60, sender.now_ns);
-        CHECK_EQ(fp_observation_read(&sender.at, &counters), 0);
+        fp_observe_other(&sender.at, &sender.record, 60, sender.now_ns);
+        CHECK_EQ(fp_observation_read(&sender.at, &sender.record, &counters), 0);
         CHECK_EQ(counters.arrivals[buckets[i]], 1);
         CHECK_EQ(counters.rtp.other_frames, 1);
         CHECK_EQ(counters.rtp.bytes, FRAME_BYTES + 60);
@@ -185,7 +187,7 @@ static void test_a_dead_writer_is_torn(void) {
     struct sender sender = open_sender();
     struct fp_observation_counters counters = {.arrivals = {5}};
     sender.at.sequence = 1;
-    CHECK_EQ(fp_observation_read(&sender.at, &counters), FP_E_TORN);
+    CHECK_EQ(fp_observation_read(&sender.at, &sender.record, &counters), FP_E_TORN);
     CHECK_EQ(counters.arrivals[0], 5);
 }
 
