@@ -63,10 +63,13 @@ static void send_frame(struct studio *studio, bool marker) {
                                  (uint8_t)studio->number};
     uint32_t words[2] = {__builtin_bswap32(studio->timestamp), studio->ssrc};
     memcpy(rtp + 4, words, sizeof words);
-    int64_t ahead = fp_observe_rtp(&studio->at, &studio->record, studio->at.enabled, rtp, 100, studio->now_ns);
+    int64_t ahead = fp_observe_rtp(&studio->at, &studio->record, rtp, 100, studio->now_ns);
     CHECK(ahead >= FP_RTP_NEW_RUN);
-    fp_pacing_frame(&studio->pacing, &studio->plan, ahead, fp_observation_sequence(&studio->at), marker,
-                    studio->now_ns);
+    /* As the loop does. */
+    uint64_t sequence = fp_observation_sequence(&studio->at);
+    if (ahead != 1 || marker || !fp_pacing_usual(&studio->pacing, &studio->plan, (uint32_t)sequence, studio->now_ns)) {
+        fp_pacing_frame(&studio->pacing, &studio->plan, ahead, sequence, marker, studio->now_ns);
+    }
     studio->frames++;
 }
 

@@ -18,19 +18,14 @@ static inline struct fp_merge *fp_media_merge(const struct fp_burst *burst, uint
     return fp_arena_merge(burst->worker->segment, burst->worker->table->merge_at[number]);
 }
 
-/* Before the route is there, by what its bucket says: what counting, observing and merging will write. */
-static inline __attribute__((always_inline)) void fp_media_fetch(const struct fp_burst *burst, uint32_t counter,
-                                                                 uint32_t media) {
-    struct fp_segment *segment = burst->worker->segment;
-    const void *counters = &segment->routes[counter % FP_MAX_ROUTES];
-    const void *observation = &segment->observations[counter % FP_MAX_ROUTES];
-    uint32_t merge = media >> FP_BUCKET_MERGE_SHIFT;
+/* Before the route is there, by what its bucket says: what counting and observing will write. */
+static inline __attribute__((always_inline)) void fp_media_fetch(struct fp_segment *segment, uint32_t counter,
+                                                                 uint32_t media, bool pacing) {
+    const void *counters = &segment->routes[counter];
+    const void *observation = &segment->observations[counter];
     __builtin_prefetch((media & FP_OBSERVE_RTP) != 0 ? observation : counters, 1);
-    if ((media & FP_OBSERVE_PACING) != 0) {
-        fp_pacing_prefetch(&segment->pacings[counter % FP_MAX_ROUTES]);
-    }
-    if (merge != 0) {
-        fp_merge_prefetch(fp_media_merge(burst, merge));
+    if (pacing && (media & FP_OBSERVE_PACING) != 0) {
+        fp_pacing_prefetch(&segment->pacings[counter]);
     }
 }
 
@@ -45,45 +40,50 @@ static inline void fp_media_fetch_slot(const struct fp_burst *burst, const struc
     }
 }
 
-/* media.c: the route is another than what was observed here, or is to be observed in another way. */
-void fp_media_begin(struct fp_burst *burst, const struct fp_table_entry *entry);
-/* media.c: a frame that a merge keeps is accounted for. */
-void fp_media_refuse(struct fp_burst *burst, enum fp_merge_verdict verdict);
+static inline const struct fp_pacing_plan *fp_media_plan(const struct fp_table_flat *table,
+                                                         const struct fp_table_entry *entry) {
+    return &table->pacing[(entry->pacing - 1U) % FP_MAX_PACING];
+}
 
-/* The frame is counted for its route, too. */
+/* media.c: any frame of an observed route; counts it for the route, too. */
+void fp_media_observe(struct fp_burst *burst, const struct fp_frame *frame, const struct fp_table_entry *entry);
+/* media.c: the frame in sequence that was observed last is not in its schedule, or begins a picture. */
+void fp_media_pace(const struct fp_burst *burst, const struct fp_table_entry *entry);
+
+/* The same; a frame in sequence and in its schedule is counted here. Without `pacing` for tables that have none.
+ * `segment`, `table` and `now_ns` are the burst's. */
 static inline __attribute__((always_inline)) void
-fp_media_observe(struct fp_burst *burst, const struct fp_table_entry *entry, const uint8_t *rtp, uint32_t length) {
-    struct fp_segment *segment = burst->worker->segment;
+fp_media_observe_inline(struct fp_burst *burst, struct fp_segment *segment, const struct fp_table_flat *table,
+                        const struct fp_frame *frame, const struct fp_table_entry *entry, uint64_t now_ns,
+                        bool pacing) {
+    const uint8_t *rtp = fp_rtp_room(frame->bytes, &frame->layout);
     uint32_t counter = entry->counter % FP_MAX_ROUTES;
+    uint32_t observe = entry->observe;
     struct fp_observation *at = &segment->observations[counter];
-    struct fp_observation_record *record = &segment->records[counter];
-    if (__builtin_expect(at->enabled != entry->observe, 0)) {
-        fp_media_begin(burst, entry);
-    }
-    if (__builtin_expect(rtp == NULL, 0)) {
-        fp_observe_other(at, record, length, burst->now_ns);
+    __asm__("" : "+r"(at)); /* so that gcc does not compute the address of each member */
+    if (__builtin_expect(rtp == NULL, 0) ||
+        __builtin_expect(!fp_observe_usual(at, observe, rtp, fp_frame_length(frame), now_ns), 0)) {
+        fp_media_observe(burst, frame, entry);
         return;
     }
-    int64_t ahead = fp_observe_rtp(at, record, entry->observe, rtp, length, burst->now_ns);
-    if ((entry->observe & FP_OBSERVE_PACING) != 0) {
-        const struct fp_pacing_plan *plan = &burst->worker->table->pacing[(entry->pacing - 1U) % FP_MAX_PACING];
-        fp_pacing_frame(&segment->pacings[counter], plan, ahead, fp_observation_sequence(at), (rtp[1] & 0x80) != 0,
-                        burst->now_ns);
+    if (pacing && (observe & FP_OBSERVE_PACING) != 0) {
+        struct fp_pacing *pace = &segment->pacings[counter];
+        __asm__("" : "+r"(pace));
+        if (__builtin_expect(
+                !fp_pacing_usual(pace, fp_media_plan(table, entry), (uint32_t)fp_observation_sequence(at), now_ns),
+                0)) {
+            fp_media_pace(burst, entry);
+        }
     }
 }
 
-/* Counts the frame for its route. Whether it goes on to its outputs; else it is accounted for. */
-static inline __attribute__((always_inline)) bool fp_media_take(struct fp_burst *burst, const struct fp_frame *frame,
-                                                                const struct fp_table_entry *entry) {
+/* media.c: a frame that a merge keeps is accounted for. */
+void fp_media_refuse(struct fp_burst *burst, enum fp_merge_verdict verdict);
+
+/* A frame of a path: whether it goes on to its outputs; else it is accounted for. */
+static inline __attribute__((always_inline)) bool
+fp_media_merge_take(struct fp_burst *burst, const struct fp_frame *frame, const struct fp_table_entry *entry) {
     const uint8_t *rtp = fp_rtp_find(frame->bytes, &frame->layout);
-    if (entry->observe != 0) {
-        fp_media_observe(burst, entry, rtp, fp_frame_length(frame));
-    } else {
-        fp_burst_count_route(burst, entry->counter, 1, fp_frame_length(frame));
-    }
-    if ((entry->merge & FP_ENTRY_MERGE) == 0) {
-        return true;
-    }
     if (__builtin_expect(rtp == NULL, 0)) {
         fp_burst_drop(burst, FP_DROP_NOT_RTP);
         return false;

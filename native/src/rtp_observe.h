@@ -92,7 +92,7 @@ enum {
 struct fp_observation {
     _Alignas(64) fp_sequence sequence;
     uint32_t enabled; /* FP_OBSERVE_* and above them the run (fp_table_entry.observe); worker, before the first frame */
-    fp_word next;     /* highest number + 1, extended (RFC 3550, A.3); 0 before the first frame; worker */
+    fp_word next;     /* fp_next_behind the highest number; 0 before the first frame; worker */
     fp_word bytes;    /* of all frames of the counter; worker */
     fp_word stamp;    /* fp_rtp_counters.stamp; worker */
     fp_word last_ns;  /* fp_rtp_counters.last_ns; worker */
@@ -125,13 +125,12 @@ static inline void fp_word_put(fp_word *word, uint64_t value) {
 }
 static inline void fp_word_add(fp_word *word, uint64_t value) { fp_word_put(word, fp_word_get(word) + value); }
 
-/* Everything but a frame in sequence. `head` is the first RTP word. */
-int64_t fp_observation_judge(struct fp_observation *at, struct fp_observation_record *record, uint32_t head,
-                             uint64_t stamp, uint32_t length_bytes, uint64_t now_ns);
-/* The frame in sequence that was counted last has the marker. */
-void fp_observation_end_picture(struct fp_observation *at, struct fp_observation_record *record, uint64_t now_ns);
-/* An interval that `recent` has no room for. */
-void fp_observation_fold(struct fp_observation *at, struct fp_observation_record *record, unsigned bucket);
+/* A frame, with the RTP header at `rtp`. Returns as said above; fp_pacing_frame takes it. */
+int64_t fp_observe_rtp(struct fp_observation *at, struct fp_observation_record *record, const uint8_t *rtp,
+                       uint32_t length_bytes, uint64_t now_ns);
+/* A frame of the route that is not RTP. */
+void fp_observe_other(struct fp_observation *at, struct fp_observation_record *record, uint32_t length_bytes,
+                      uint64_t now_ns);
 /* What is observed begins anew, as `enabled` says; frames and bytes of the counter go on. */
 void fp_observation_begin(struct fp_observation *at, struct fp_observation_record *record, uint32_t enabled);
 
@@ -142,75 +141,104 @@ int fp_observation_read(const struct fp_observation *at, const struct fp_observa
 int fp_observation_read_totals(const struct fp_observation *at, const struct fp_observation_record *record,
                                struct fp_route_counters *out);
 
-/* RTP header of a UDP frame as parsed, NULL where it carries none (RFC 3550, 5.1). */
-static inline const uint8_t *fp_rtp_find(const uint8_t *frame, const struct fp_layout *layout) {
+/* Parts of the first RTP word. */
+#define FP_RTP_VERSION 0xc0000000U
+#define FP_RTP_MARKER 0x00800000U
+#define FP_RTP_NUMBER 0x0000ffffU
+
+/*
+ * The number behind an extended one, so that its lower half is what is looked for in an RTP header: version 2, no
+ * marker, this number. One more is the next one; where the number wraps the lower half fits no header, and the frame is
+ * looked at.
+ */
+#define FP_NEXT_RTP UINT64_C(0x80000000)
+static inline uint64_t fp_next_behind(uint64_t extended) {
+    return ((extended >> 16) << 32 | FP_NEXT_RTP | (extended & FP_RTP_NUMBER)) + 1;
+}
+/* That number, extended. */
+static inline uint64_t fp_next_extended(uint64_t next) {
+    return ((next >> 32) << 16) + (next & ~FP_NEXT_RTP & UINT32_MAX);
+}
+
+/* Where the RTP header of a UDP frame begins, as parsed, NULL where there is no room for one: fp_observe_usual knows
+ * the version. */
+static inline const uint8_t *fp_rtp_room(const uint8_t *frame, const struct fp_layout *layout) {
     const uint8_t *udp = frame + layout->l4;
-    bool is_rtp = layout->level == FP_LEVEL_UDP && fp_load_u16(udp + 4) >= FP_UDP_BYTES + FP_RTP_BYTES &&
-                  udp[FP_UDP_BYTES] >> 6 == 2;
-    return is_rtp ? udp + FP_UDP_BYTES : NULL;
+    bool has_room = layout->level == FP_LEVEL_UDP && fp_load_u16(udp + 4) >= FP_UDP_BYTES + FP_RTP_BYTES;
+    return has_room ? udp + FP_UDP_BYTES : NULL;
+}
+
+/* RTP header of a UDP frame, NULL where it carries none (RFC 3550, 5.1). */
+static inline const uint8_t *fp_rtp_find(const uint8_t *frame, const struct fp_layout *layout) {
+    const uint8_t *rtp = fp_rtp_room(frame, layout);
+    return rtp != NULL && rtp[0] >> 6 == 2 ? rtp : NULL;
+}
+
+/* In which bucket of `arrivals` an interval above 0 falls, if there were more of them. */
+static inline unsigned fp_interval_bucket(uint64_t interval_ns) {
+    unsigned bits = 64 - (unsigned)__builtin_clzll(interval_ns | (1U << (FP_ARRIVAL_FIRST_BITS - 1)));
+    return bits - (FP_ARRIVAL_FIRST_BITS - 1);
 }
 
 /* In which bucket of `arrivals` an interval falls. */
 static inline unsigned fp_arrival_bucket(uint64_t interval_ns) {
     enum { LARGEST = FP_ARRIVAL_BUCKETS - 1 };
-    unsigned bits = 64 - (unsigned)__builtin_clzll(interval_ns | (1U << (FP_ARRIVAL_FIRST_BITS - 1)));
-    unsigned bucket = bits - (FP_ARRIVAL_FIRST_BITS - 1);
+    unsigned bucket = fp_interval_bucket(interval_ns);
     bucket = bucket < LARGEST ? bucket : LARGEST;
     return interval_ns == 0 ? 0 : bucket;
 }
 
-static inline __attribute__((always_inline)) void
-fp_observe_arrival(struct fp_observation *at, struct fp_observation_record *record, uint64_t last_ns, uint64_t now_ns) {
-    unsigned bucket = fp_arrival_bucket(now_ns > last_ns ? now_ns - last_ns : 0);
-    unsigned place = bucket - atomic_load_explicit(&at->window, memory_order_relaxed);
-    place = bucket == 0 ? 0 : place;
-    uint64_t recent = fp_word_get(&at->recent) + (UINT64_C(1) << (FP_RECENT_BITS * place & 63));
-    bool fits = (place - 1 < FP_RECENT_COUNTERS - 1) | (bucket == 0);
-    if (__builtin_expect(!fits | ((recent & FP_RECENT_FULL) != 0), 0)) {
-        fp_observation_fold(at, record, bucket);
-    } else {
-        fp_word_put(&at->recent, recent);
-    }
+/* `recent` with one interval more; false where it has no room for it: also where the clock went back, or the interval
+ * is longer than the last bucket's beginning. */
+static inline __attribute__((always_inline)) bool fp_recent_add(const struct fp_observation *at, uint64_t now_ns,
+                                                                uint64_t *recent) {
+    uint64_t interval_ns = now_ns - fp_word_get(&at->last_ns);
+    unsigned place = fp_interval_bucket(interval_ns) - atomic_load_explicit(&at->window, memory_order_relaxed);
+    bool fits = (place - 1 < FP_RECENT_COUNTERS - 1) | (interval_ns == 0);
+    place = interval_ns == 0 ? 0 : place;
+    *recent += UINT64_C(1) << (FP_RECENT_BITS * place & 63);
+    return fits & ((*recent & FP_RECENT_FULL) == 0);
 }
 
-/* Marker bit and number of the first RTP word. */
-#define FP_RTP_MARKER 0x00800000U
-#define FP_RTP_NUMBER 0x0000ffffU
-
-/* An RTP frame, with the RTP header at `rtp`. Returns as said above; fp_pacing_frame takes it. */
-static inline __attribute__((always_inline)) int64_t fp_observe_rtp(struct fp_observation *at,
-                                                                    struct fp_observation_record *record,
-                                                                    uint32_t observe, const uint8_t *rtp,
-                                                                    uint32_t length_bytes, uint64_t now_ns) {
+/*
+ * fp_observe_rtp for a frame in sequence, which is FP_RTP 1 ahead: of the run in `enabled`, with the number that
+ * follows, no wrap, a timestamp that is no riddle, no marker, and an interval there is room for. False where it is
+ * anything else: then nothing is written.
+ */
+static inline __attribute__((always_inline)) bool fp_observe_usual(struct fp_observation *at, uint32_t enabled,
+                                                                   const uint8_t *rtp, uint32_t length_bytes,
+                                                                   uint64_t now_ns) {
+    const uint32_t looked_at = FP_RTP_VERSION | FP_RTP_MARKER | FP_RTP_NUMBER;
     uint32_t head = __builtin_bswap32(fp_load_raw_u32(rtp));
     uint64_t stamp = __builtin_bswap64(fp_load_raw_u64(rtp + 4));
     uint64_t known = fp_word_get(&at->stamp);
     uint64_t next = fp_word_get(&at->next);
     uint32_t guard = atomic_load_explicit(&at->guard_ticks, memory_order_relaxed);
-    uint32_t differs = ((head & FP_RTP_NUMBER) ^ (uint16_t)next) | (uint32_t)(stamp ^ known);
+    uint32_t differs = ((head & looked_at) ^ (uint32_t)next) | (uint32_t)(stamp ^ known) | (at->enabled ^ enabled);
     /* With equal SSRCs the difference's upper half is that of the timestamps. */
-    if (__builtin_expect((differs != 0) | ((uint16_t)next == 0) | ((stamp - known) >> 32 >= guard), 0)) {
-        return fp_observation_judge(at, record, head, stamp, length_bytes, now_ns);
+    if (__builtin_expect((differs != 0) | ((stamp - known) >> 32 >= guard), 0)) {
+        return false;
     }
-    atomic_store_explicit(&at->next, next + 1, memory_order_relaxed);
+    if ((enabled & FP_OBSERVE_ARRIVALS) != 0) {
+        uint64_t recent = fp_word_get(&at->recent);
+        if (__builtin_expect(!fp_recent_add(at, now_ns, &recent), 0)) {
+            return false;
+        }
+        atomic_store_explicit(&at->next, next + 1, memory_order_relaxed);
+        fp_word_put(&at->recent, recent);
+    } else {
+        atomic_store_explicit(&at->next, next + 1, memory_order_relaxed);
+    }
     fp_word_add(&at->bytes, length_bytes);
     fp_word_put(&at->stamp, stamp);
-    if ((observe & FP_OBSERVE_ARRIVALS) != 0) {
-        fp_observe_arrival(at, record, fp_word_get(&at->last_ns), now_ns);
-    }
     fp_word_put(&at->last_ns, now_ns);
     fp_word_put(&at->next_again, next + 1);
-    if (__builtin_expect((head & FP_RTP_MARKER) != 0, 0)) {
-        fp_observation_end_picture(at, record, now_ns);
-    }
-    return 1;
+    return true;
 }
 
-/* A frame of the route that is not RTP. */
-void fp_observe_other(struct fp_observation *at, struct fp_observation_record *record, uint32_t length_bytes,
-                      uint64_t now_ns);
-
 /* Highest extended number, after fp_observe_rtp. */
-static inline uint64_t fp_observation_sequence(const struct fp_observation *at) { return fp_word_get(&at->next) - 1; }
+static inline uint64_t fp_observation_sequence(const struct fp_observation *at) {
+    return fp_next_extended(fp_word_get(&at->next)) - 1;
+}
 
 #endif
