@@ -5,7 +5,7 @@
  * merges: two ports bring the paths of `flows` protected flows, one takes what is left; every loss and skew is that of
  * bench_merge.
  *
- * usage: bench_media [LAPS [observe|merge]]      a lap is one ring of 4,095 frames on each port
+ * usage: bench_media [LAPS [observe|merge [INPUT [SET]]]]      a lap is one ring of 4,095 frames on each port
  */
 #include "check.h"
 #include "lane.h"
@@ -35,7 +35,7 @@ static const struct observer_set sets[] = {
     {"rtp+pacing", FP_OBSERVE_RTP | FP_OBSERVE_PACING},
     {"all", FP_OBSERVE_ANY},
 };
-enum { SETS = sizeof sets / sizeof sets[0] };
+enum { SETS = sizeof sets / sizeof sets[0], SETS_OF_AUDIO = 3 /* those without pacing come first */ };
 
 /*
  * What comes in. Observing costs what it does because of what changes: whether a flow's state is still near, whether an
@@ -43,15 +43,19 @@ enum { SETS = sizeof sets / sizeof sets[0] };
  * clock of the loop goes with them: with another clock VRX would find every frame late, or none read, and Cinst would
  * never drain. Nobody sends 10,000 flows of 1080p50 (2,160 million frames a second) through one core:
  *
- * many     every route carries a small flow, 25 million frames a second in all: 10,000 flows of compressed video (ST
- *          2110-22) of 50 frames a picture, 28 Mb/s at 1,404 bytes. No state is near when a flow's next frame comes,
- *          and each fiftieth frame ends a picture. It is the hardest case.
+ * audio    every route carries audio of a frame each millisecond (AES67, ST 2110-30), 10 million frames a second in
+ *          all: no flow's state is near when its next frame comes. Nothing has a marker, every frame a timestamp of its
+ *          own. ST 2110-21 does not apply: without pacing.
+ * many     every route carries a small video flow, 25 million frames a second in all: 10,000 flows of compressed video
+ *          (ST 2110-22) of 50 frames a picture, 28 Mb/s at 1,404 bytes. As above, and each fiftieth frame ends a
+ *          picture. It is the hardest case.
  * video    100 of the routes carry 1080p50, which is 21.6 million frames a second, about what the loop can forward and
  *          twice what 100 Gb/s bring at 1,404 bytes; the rest of the table is what a studio has in stock. Narrow
  *          senders space their frames, so that a switch interleaves flows: each frame is another flow's.
  * bursts   the same of software senders (type W, whose Cmax is 16), which send 4 frames in a row.
  */
 static const struct lane_case inputs[] = {
+    {.name = "audio", .flows = 10000, .run_frames = 1, .picture_frames = 20, .frame_ticks = 48},
     {.name = "many", .flows = 10000, .run_frames = 1, .picture_frames = 50},
     {.name = "video", .flows = 100, .run_frames = 1, .picture_frames = 4320},
     {.name = "bursts", .flows = 100, .run_frames = 4, .picture_frames = 4320},
@@ -72,19 +76,25 @@ static uint64_t read_clock(void) {
     return 1000000000 + (measured_lane != NULL ? lane_due_ns(measured_lane, frames) : frames * FRAME_NS);
 }
 
-/* A flow that was not what it should be would cost something else. */
-static void check_observed(const struct lane *lane) {
+/* A flow that is not what it should be would cost something else. */
+static void check_flow(const struct lane *lane, uint32_t route) {
     struct fp_observed seen;
     struct fp_pacing_counters pacing;
-    if ((lane->wanted.observe & FP_OBSERVE_RTP) != 0) {
-        CHECK_EQ(fp_state_read_observed(lane->rig.state, 0, &seen), 0);
-        CHECK(seen.frames > 0 && seen.pictures >= SETTLING_PICTURES);
-        CHECK_EQ(seen.lost_frames + seen.stray_frames + seen.gaps + seen.restarts + seen.other_frames, 0);
-    }
+    CHECK_EQ(fp_state_read_observed(lane->rig.state, route, &seen), 0);
+    CHECK(seen.frames > 0 && (lane->wanted.frame_ticks != 0 || seen.pictures >= SETTLING_PICTURES));
+    CHECK_EQ(seen.lost_frames + seen.stray_frames + seen.gaps + seen.restarts + seen.other_frames, 0);
     if ((lane->wanted.observe & FP_OBSERVE_PACING) != 0) {
-        CHECK_EQ(fp_state_read_pacing(lane->rig.state, 0, &pacing), 0);
+        CHECK_EQ(fp_state_read_pacing(lane->rig.state, route, &pacing), 0);
         CHECK(pacing.pictures_judged > 0 && pacing.vrx_max_frames > 0);
         CHECK_EQ(pacing.vrx_late_frames + pacing.vrx_over_frames + pacing.pictures_skipped, 0);
+        CHECK_EQ(pacing.cinst_over_frames, 0);
+    }
+}
+
+static void check_observed(const struct lane *lane) {
+    uint32_t step = lane->wanted.routes / lane->wanted.flows;
+    for (uint32_t flow = 0; flow < lane->wanted.flows && lane->wanted.observe != 0; flow++) {
+        check_flow(lane, flow * step);
     }
 }
 
@@ -106,20 +116,26 @@ static double measure_set(const struct lane_case *input, const struct observer_s
     return ns;
 }
 
-static void run_observers(const struct lane_case *input, uint32_t bytes, enum lane_memory memory, uint32_t laps) {
+static struct lane_case of_input(const struct lane_case *input, uint32_t bytes) {
     struct lane_case wanted = *input;
-    double best[SETS];
     wanted.routes = LANE_MAX_ROUTES;
     wanted.outputs = 1;
     wanted.set = SET_RENAMED;
     wanted.frame_bytes = bytes;
+    return wanted;
+}
+
+static void run_observers(const struct lane_case *input, uint32_t bytes, enum lane_memory memory, uint32_t laps) {
+    struct lane_case wanted = of_input(input, bytes);
+    double best[SETS];
+    unsigned asked = wanted.frame_ticks != 0 ? SETS_OF_AUDIO : SETS;
     for (unsigned round = 0; round < ROUNDS; round++) {
-        for (unsigned i = 0; i < SETS; i++) {
+        for (unsigned i = 0; i < asked; i++) {
             double ns = measure_set(&wanted, &sets[i], memory, laps);
             best[i] = round == 0 || ns < best[i] ? ns : best[i];
         }
     }
-    for (unsigned i = 0; i < SETS; i++) {
+    for (unsigned i = 0; i < asked; i++) {
         (void)printf("{\"case\": \"%s-%s\", \"routes\": %d, \"flows\": %u, \"run_frames\": %u, \"bytes\": %u, "
                      "\"memory\": \"%s\", \"ns\": %.2f, \"over_off\": %.3f}\n",
                      wanted.name, sets[i].name, LANE_MAX_ROUTES, wanted.flows, wanted.run_frames, bytes,
@@ -268,15 +284,37 @@ static void run_merges(uint32_t bytes, uint32_t laps) {
     }
 }
 
+/* One set alone, for a profiler. */
+static void run_set(const struct lane_case *input, const char *name, uint32_t laps) {
+    struct lane_case wanted = of_input(input, 198);
+    for (unsigned i = 0; i < SETS; i++) {
+        if (strcmp(name, sets[i].name) == 0) {
+            (void)printf("%.2f\n", measure_set(&wanted, &sets[i], LANE_WARM, laps));
+        }
+    }
+}
+
+static void run_inputs(int argc, char **argv, uint32_t bytes, uint32_t laps) {
+    for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++) {
+        if (argc > 3 && strcmp(argv[3], inputs[i].name) != 0) {
+            continue;
+        }
+        run_observers(&inputs[i], bytes, LANE_COLD, laps);
+        run_observers(&inputs[i], bytes, LANE_WARM, laps);
+    }
+}
+
 int main(int argc, char **argv) {
     static const uint32_t sizes[] = {72, 198, 1258, 1404};
     uint32_t laps = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : DEFAULT_LAPS;
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0] && laps > 0; i++) {
+    for (size_t i = 0; argc > 4 && i < sizeof inputs / sizeof inputs[0]; i++) {
+        if (strcmp(argv[3], inputs[i].name) == 0) {
+            run_set(&inputs[i], argv[4], laps);
+        }
+    }
+    for (size_t i = 0; argc <= 4 && i < sizeof sizes / sizeof sizes[0] && laps > 0; i++) {
         if (argc <= 2 || strcmp(argv[2], "observe") == 0) {
-            for (size_t input = 0; input < sizeof inputs / sizeof inputs[0]; input++) {
-                run_observers(&inputs[input], sizes[i], LANE_COLD, laps);
-                run_observers(&inputs[input], sizes[i], LANE_WARM, laps);
-            }
+            run_inputs(argc, argv, sizes[i], laps);
         }
         if (argc <= 2 || strcmp(argv[2], "merge") == 0) {
             run_merges(sizes[i], laps);

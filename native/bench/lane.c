@@ -3,6 +3,7 @@
 #include "check.h"
 #include "format_1080p50.h"
 #include "frame.h"
+#include <stdbool.h>
 #include <string.h>
 #include <time.h>
 
@@ -73,19 +74,23 @@ static void routes_add(struct lane *lane) {
     }
 }
 
-/* Frames come evenly, so the sender is a linear one. */
+/* Frames come evenly, or a few at once: linear senders, or wide ones. */
 static void format_add(struct lane *lane) {
+    if ((lane->wanted.observe & FP_OBSERVE_PACING) == 0) {
+        return;
+    }
     struct fp_pacing_format format = {FORMAT_1080P50(lane->wanted.picture_frames, FP_ANCHOR_FIRST, 1500)};
-    format.sender = FP_SENDER_NARROW_LINEAR;
+    format.sender = lane->wanted.run_frames == 1 ? FP_SENDER_NARROW_LINEAR : FP_SENDER_WIDE;
     format.schedule = FP_SCHEDULE_LINEAR;
     CHECK_EQ(fp_table_add_pacing(lane->rig.table, &format), 0);
 }
 
 /* Pictures of all flows at once would make laps with nothing but markers, and many without any: the fastest would be
- * one of these. */
+ * one of these. A picture begins with a run. */
 static void numbers_spread(struct lane *lane) {
     for (uint32_t i = 0; i < lane->wanted.routes; i++) {
-        lane->numbers[i] = (uint32_t)((uint64_t)(i * 2654435761U) * lane->wanted.picture_frames >> 32);
+        uint32_t number = (uint32_t)((uint64_t)(i * 2654435761U) * lane->wanted.picture_frames >> 32);
+        lane->numbers[i] = number - number % lane->wanted.run_frames;
     }
 }
 
@@ -140,10 +145,12 @@ void lane_evict(const uint8_t *frame, uint32_t bytes) {
 #endif
 }
 
-/* Frame `number` of a flow of so many frames a picture. */
-static void rtp_write(uint8_t *rtp, uint32_t number, uint32_t picture_frames) {
-    uint32_t timestamp = __builtin_bswap32(number / picture_frames * 1800);
-    rtp[1] = number % picture_frames == picture_frames - 1 ? 0xe0 : 0x60;
+/* Frame `number` of a flow: of a picture, or with ticks of its own. */
+static void rtp_write(uint8_t *rtp, uint32_t number, const struct lane_case *wanted) {
+    bool audio = wanted->frame_ticks != 0;
+    uint32_t picture = wanted->picture_frames;
+    uint32_t timestamp = __builtin_bswap32(audio ? number * wanted->frame_ticks : number / picture * 1800);
+    rtp[1] = !audio && number % picture == picture - 1 ? 0xe0 : 0x60;
     rtp[2] = (uint8_t)(number >> 8);
     rtp[3] = (uint8_t)number;
     memcpy(rtp + 4, &timestamp, sizeof timestamp);
@@ -178,7 +185,7 @@ uint32_t lane_fill(struct lane *lane) {
         uint32_t route = next_route(lane);
         built[32] = (uint8_t)(route >> 8);
         built[33] = (uint8_t)route;
-        rtp_write(built + HEADER_BYTES - FP_RTP_BYTES, lane->numbers[route]++, lane->wanted.picture_frames);
+        rtp_write(built + HEADER_BYTES - FP_RTP_BYTES, lane->numbers[route]++, &lane->wanted);
         memcpy(frame, built, HEADER_BYTES);
         *slot = (struct netmap_slot){.buf_idx = slot->buf_idx, .len = (uint16_t)lane->wanted.frame_bytes};
         if (lane->memory == LANE_COLD) {

@@ -31,6 +31,7 @@ struct lane_case {
     uint32_t flows;          /* of the routes so many carry frames, spread over the table; 0: all */
     uint32_t run_frames;     /* of one flow come in a row; 0: 1 */
     uint32_t picture_frames; /* of each flow, 50 pictures a second; 0: 4,320, which is 1080p */
+    uint32_t frame_ticks;    /* audio: each frame so many ticks of its own, and no marker; 0: video */
 };
 
 struct lane {
