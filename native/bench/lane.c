@@ -3,6 +3,7 @@
 #include "check.h"
 #include "format_1080p50.h"
 #include "frame.h"
+#include <stdbool.h>
 #include <string.h>
 #include <time.h>
 
@@ -73,9 +74,28 @@ static void routes_add(struct lane *lane) {
     }
 }
 
+/* Frames come evenly, or a few at once: linear senders, or wide ones. */
 static void format_add(struct lane *lane) {
-    const struct fp_pacing_format format = {FORMAT_1080P50(LANE_PICTURE_FRAMES, FP_ANCHOR_FIRST, 1500)};
+    if ((lane->wanted.observe & FP_OBSERVE_PACING) == 0) {
+        return;
+    }
+    struct fp_pacing_format format = {FORMAT_1080P50(lane->wanted.picture_frames, FP_ANCHOR_FIRST, 1500)};
+    format.sender = lane->wanted.run_frames == 1 ? FP_SENDER_NARROW_LINEAR : FP_SENDER_WIDE;
+    format.schedule = FP_SCHEDULE_LINEAR;
     CHECK_EQ(fp_table_add_pacing(lane->rig.table, &format), 0);
+}
+
+/* Pictures of all flows at once would make laps with nothing but markers, and many without any: the fastest would be
+ * one of these. A picture begins with a run. */
+static void numbers_spread(struct lane *lane) {
+    for (uint32_t i = 0; i < lane->wanted.routes; i++) {
+        uint32_t number = (uint32_t)((uint64_t)(i * 2654435761U) * lane->wanted.picture_frames >> 32);
+        lane->numbers[i] = number - number % lane->wanted.run_frames;
+    }
+}
+
+uint64_t lane_due_ns(const struct lane *lane, uint64_t frames) {
+    return frames * LANE_PICTURE_NS / ((uint64_t)lane->wanted.flows * lane->wanted.picture_frames);
 }
 
 void lane_make_null(struct fp_port *port, uint32_t seed) {
@@ -92,7 +112,11 @@ void lane_open(struct lane *lane, const struct lane_case *wanted, enum lane_memo
     uint32_t buffer_bytes = wanted->frame_bytes <= 2048 ? 2048 : 16384;
     memset(lane, 0, sizeof *lane);
     lane->wanted = *wanted;
+    lane->wanted.flows = wanted->flows != 0 ? wanted->flows : wanted->routes;
+    lane->wanted.run_frames = wanted->run_frames != 0 ? wanted->run_frames : 1;
+    lane->wanted.picture_frames = wanted->picture_frames != 0 ? wanted->picture_frames : 4320;
     lane->memory = memory;
+    numbers_spread(lane);
     rig_open_sized(&lane->rig, wanted->outputs + 1, memory == LANE_NEAR ? LANE_NEAR_SLOTS : LANE_SLOTS, 0, FP_WAIT_BUSY,
                    buffer_bytes);
     for (uint32_t i = 0; i < lane->rig.port_count; i++) {
@@ -121,13 +145,22 @@ void lane_evict(const uint8_t *frame, uint32_t bytes) {
 #endif
 }
 
-/* Frame `number` of a picture of 1080p50. */
-static void rtp_write(uint8_t *rtp, uint32_t number) {
-    uint32_t timestamp = __builtin_bswap32(number / LANE_PICTURE_FRAMES * 1800);
-    rtp[1] = number % LANE_PICTURE_FRAMES == LANE_PICTURE_FRAMES - 1 ? 0xe0 : 0x60;
+/* Frame `number` of a flow: of a picture, or with ticks of its own. */
+static void rtp_write(uint8_t *rtp, uint32_t number, const struct lane_case *wanted) {
+    bool audio = wanted->frame_ticks != 0;
+    uint32_t picture = wanted->picture_frames;
+    uint32_t timestamp = __builtin_bswap32(audio ? number * wanted->frame_ticks : number / picture * 1800);
+    rtp[1] = !audio && number % picture == picture - 1 ? 0xe0 : 0x60;
     rtp[2] = (uint8_t)(number >> 8);
     rtp[3] = (uint8_t)number;
     memcpy(rtp + 4, &timestamp, sizeof timestamp);
+}
+
+/* The route of the next frame: all that carry frames in turn, in an order without neighbours. */
+static uint32_t next_route(struct lane *lane) {
+    const struct lane_case *wanted = &lane->wanted;
+    uint32_t turn = lane->sent++ / wanted->run_frames;
+    return (uint32_t)((uint64_t)turn * 7919 % wanted->flows) * (wanted->routes / wanted->flows);
 }
 
 uint32_t lane_fill(struct lane *lane) {
@@ -149,10 +182,10 @@ uint32_t lane_fill(struct lane *lane) {
         uint32_t at = (head + i) % ring->slots;
         struct netmap_slot *slot = &ring->shared->slot[at];
         uint8_t *frame = fp_ring_buffer(ring, slot->buf_idx);
-        uint32_t route = (uint32_t)((uint64_t)lane->sent++ * 7919 % lane->wanted.routes);
+        uint32_t route = next_route(lane);
         built[32] = (uint8_t)(route >> 8);
         built[33] = (uint8_t)route;
-        rtp_write(built + HEADER_BYTES - FP_RTP_BYTES, lane->numbers[route]++);
+        rtp_write(built + HEADER_BYTES - FP_RTP_BYTES, lane->numbers[route]++, &lane->wanted);
         memcpy(frame, built, HEADER_BYTES);
         *slot = (struct netmap_slot){.buf_idx = slot->buf_idx, .len = (uint16_t)lane->wanted.frame_bytes};
         if (lane->memory == LANE_COLD) {

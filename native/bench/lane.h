@@ -9,13 +9,8 @@
 #include "port.h"
 #include "rig.h"
 
-enum {
-    LANE_SLOTS = 4096,
-    LANE_NEAR_SLOTS = 512,
-    LANE_MAX_OUTPUTS = 8,
-    LANE_MAX_ROUTES = 10000,
-    LANE_PICTURE_FRAMES = 4320 /* 1080p */
-};
+enum { LANE_SLOTS = 4096, LANE_NEAR_SLOTS = 512, LANE_MAX_OUTPUTS = 8, LANE_MAX_ROUTES = 10000 };
+#define LANE_PICTURE_NS 20000000U /* 50 pictures a second */
 
 /*
  * Where frames lie when the loop meets them. COLD, in memory: what a NIC does on hosts without DDIO (AMD). WARM, in the
@@ -29,10 +24,14 @@ struct lane_case {
     const char *name;
     uint32_t frame_bytes;
     uint32_t routes;
-    uint32_t outputs; /* 1..LANE_MAX_OUTPUTS */
-    uint32_t set;     /* FP_SET_* */
-    int plain;        /* one route that asks for the port only */
-    uint16_t observe; /* FP_OBSERVE_* */
+    uint32_t outputs;        /* 1..LANE_MAX_OUTPUTS */
+    uint32_t set;            /* FP_SET_* */
+    int plain;               /* one route that asks for the port only */
+    uint16_t observe;        /* FP_OBSERVE_* */
+    uint32_t flows;          /* of the routes so many carry frames, spread over the table; 0: all */
+    uint32_t run_frames;     /* of one flow come in a row; 0: 1 */
+    uint32_t picture_frames; /* of each flow, 50 pictures a second; 0: 4,320, which is 1080p */
+    uint32_t frame_ticks;    /* audio: each frame so many ticks of its own, and no marker; 0: video */
 };
 
 struct lane {
@@ -40,7 +39,7 @@ struct lane {
     struct lane_case wanted;
     enum lane_memory memory;
     uint32_t sent;                     /* frames laid out so far: which route each takes */
-    uint32_t numbers[LANE_MAX_ROUTES]; /* RTP frames of each route */
+    uint32_t numbers[LANE_MAX_ROUTES]; /* RTP number of each route's next frame; pictures begin at different times */
 };
 
 /* The other side of a port costs nothing, and its buffers lie in any order, as after a while. */
@@ -51,6 +50,8 @@ void lane_open(struct lane *lane, const struct lane_case *wanted, enum lane_memo
 void lane_close(struct lane *lane);
 /* Fills the receive ring with frames; they are offered at once. Returns how many. */
 uint32_t lane_fill(struct lane *lane);
+/* When the frame `frames` after the first one comes, if all flows send as fast as their format says. */
+uint64_t lane_due_ns(const struct lane *lane, uint64_t frames);
 /* Nanoseconds of CLOCK_MONOTONIC. */
 double lane_now_ns(void);
 

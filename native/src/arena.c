@@ -45,6 +45,9 @@ static int place_observations(const struct fp_state *state, uint32_t routes) {
         result = take_pages(state, offsetof(struct fp_segment, pacings), routes * sizeof segment->pacings[0]);
     }
     if (result == 0) {
+        result = take_pages(state, offsetof(struct fp_segment, records), routes * sizeof segment->records[0]);
+    }
+    if (result == 0) {
         atomic_store_explicit(&segment->observed_routes, routes, memory_order_release);
     }
     return result;

@@ -13,6 +13,8 @@ void fp_burst_open(struct fp_burst *burst, struct fp_worker *worker, uint32_t in
     burst->more_flag = burst->ring->whole_frames ? 0 : NS_MOREFRAG;
     if ((worker->table->media | worker->table->discovery) != 0) {
         burst->now_ns = worker->clock_ns();
+        worker->now_ns = burst->now_ns;
+        worker->now_is_new = true;
     }
     burst->received_frames = 0;
     burst->received_bytes = 0;

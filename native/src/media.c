@@ -4,14 +4,34 @@
 
 #define MERGE_PERIOD_NS 100000000U
 
-void fp_media_begin(struct fp_observation *at, struct fp_pacing *pacing, uint32_t observe) {
-    uint32_t odd = fp_seq_write_begin(&at->sequence);
-    for (size_t i = 0; i < FP_OBSERVATION_WORDS; i++) {
-        fp_word_put(&at->words[i], 0);
+void fp_media_observe(struct fp_burst *burst, const struct fp_frame *frame, const struct fp_table_entry *entry) {
+    struct fp_segment *segment = burst->worker->segment;
+    uint32_t counter = entry->counter % FP_MAX_ROUTES;
+    struct fp_observation *at = &segment->observations[counter];
+    struct fp_observation_record *record = &segment->records[counter];
+    struct fp_pacing *pacing = &segment->pacings[counter];
+    const uint8_t *rtp = fp_rtp_find(frame->bytes, &frame->layout);
+    uint32_t length = fp_frame_length(frame);
+    if (at->enabled != entry->observe) { /* the route is another, or is to be observed in another way */
+        fp_observation_begin(at, record, entry->observe);
+        atomic_store_explicit(&pacing->plan, 0, memory_order_relaxed); /* its first frame makes it begin anew */
     }
-    at->enabled = observe;
-    atomic_store_explicit(&at->sequence, odd + 1, memory_order_release);
-    atomic_store_explicit(&pacing->plan, 0, memory_order_relaxed); /* its first frame makes it begin anew */
+    if (rtp == NULL) {
+        fp_observe_other(at, record, length, burst->now_ns);
+        return;
+    }
+    int64_t ahead = fp_observe_rtp(at, record, rtp, length, burst->now_ns);
+    if ((entry->observe & FP_OBSERVE_PACING) != 0) {
+        fp_pacing_frame(pacing, fp_media_plan(burst->worker->table, entry), ahead, fp_observation_sequence(at),
+                        (rtp[1] & 0x80) != 0, burst->now_ns);
+    }
+}
+
+void fp_media_pace(const struct fp_burst *burst, const struct fp_table_entry *entry) {
+    struct fp_segment *segment = burst->worker->segment;
+    uint32_t counter = entry->counter % FP_MAX_ROUTES;
+    fp_pacing_frame(&segment->pacings[counter], fp_media_plan(burst->worker->table, entry), 1,
+                    fp_observation_sequence(&segment->observations[counter]), false, burst->now_ns);
 }
 
 void fp_media_refuse(struct fp_burst *burst, enum fp_merge_verdict verdict) {

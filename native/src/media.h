@@ -12,35 +12,20 @@
 
 #include "burst.h"
 
-static inline struct fp_observation *fp_media_observation(const struct fp_burst *burst, uint32_t counter) {
-    return &burst->worker->segment->observations[counter % FP_MAX_ROUTES];
-}
-
-static inline struct fp_pacing *fp_media_pacing(const struct fp_burst *burst, uint32_t counter) {
-    return &burst->worker->segment->pacings[counter % FP_MAX_ROUTES];
-}
-
 /* `merge` is its number + 1, and maybe the path. */
 static inline struct fp_merge *fp_media_merge(const struct fp_burst *burst, uint32_t merge) {
     uint32_t number = ((merge & FP_ENTRY_MERGE) - 1U) % FP_MAX_MERGES;
     return fp_arena_merge(burst->worker->segment, burst->worker->table->merge_at[number]);
 }
 
-/* Before the route is there, by what its bucket says: what observing and merging will write. */
-static inline void fp_media_fetch(const struct fp_burst *burst, uint32_t counter, uint32_t media) {
-    uint32_t merge = media >> FP_BUCKET_MERGE_SHIFT;
-    if ((media & FP_OBSERVE_RTP) != 0) {
-        const struct fp_observation *at = fp_media_observation(burst, counter);
-        __builtin_prefetch(at, 1);
-        if ((media & FP_OBSERVE_ARRIVALS) != 0) {
-            fp_observation_prefetch(at);
-        }
-        if ((media & FP_OBSERVE_PACING) != 0) {
-            fp_pacing_prefetch(fp_media_pacing(burst, counter));
-        }
-    }
-    if (merge != 0) {
-        fp_merge_prefetch(fp_media_merge(burst, merge));
+/* Before the route is there, by what its bucket says: what counting and observing will write. */
+static inline __attribute__((always_inline)) void fp_media_fetch(struct fp_segment *segment, uint32_t counter,
+                                                                 uint32_t media, bool pacing) {
+    const void *counters = &segment->routes[counter];
+    const void *observation = &segment->observations[counter];
+    __builtin_prefetch((media & FP_OBSERVE_RTP) != 0 ? observation : counters, 1);
+    if (pacing && (media & FP_OBSERVE_PACING) != 0) {
+        fp_pacing_prefetch(&segment->pacings[counter]);
     }
 }
 
@@ -55,40 +40,50 @@ static inline void fp_media_fetch_slot(const struct fp_burst *burst, const struc
     }
 }
 
-/* media.c: the route is another than what was observed here, or is to be observed in another way. */
-void fp_media_begin(struct fp_observation *at, struct fp_pacing *pacing, uint32_t observe);
-/* media.c: a frame that a merge keeps is accounted for. */
-void fp_media_refuse(struct fp_burst *burst, enum fp_merge_verdict verdict);
+static inline const struct fp_pacing_plan *fp_media_plan(const struct fp_table_flat *table,
+                                                         const struct fp_table_entry *entry) {
+    return &table->pacing[(entry->pacing - 1U) % FP_MAX_PACING];
+}
 
-static inline __attribute__((always_inline)) void fp_media_observe(const struct fp_burst *burst,
-                                                                   const struct fp_table_entry *entry,
-                                                                   const uint8_t *rtp, uint32_t length) {
-    struct fp_observation *at = fp_media_observation(burst, entry->counter);
-    if (__builtin_expect(at->enabled != entry->observe, 0)) {
-        fp_media_begin(at, fp_media_pacing(burst, entry->counter), entry->observe);
-    }
-    if (__builtin_expect(rtp == NULL, 0)) {
-        fp_observe_other(at, length, burst->now_ns);
+/* media.c: any frame of an observed route; counts it for the route, too. */
+void fp_media_observe(struct fp_burst *burst, const struct fp_frame *frame, const struct fp_table_entry *entry);
+/* media.c: the frame in sequence that was observed last is not in its schedule, or begins a picture. */
+void fp_media_pace(const struct fp_burst *burst, const struct fp_table_entry *entry);
+
+/* The same; a frame in sequence and in its schedule is counted here. Without `pacing` for tables that have none.
+ * `segment`, `table` and `now_ns` are the burst's. */
+static inline __attribute__((always_inline)) void
+fp_media_observe_inline(struct fp_burst *burst, struct fp_segment *segment, const struct fp_table_flat *table,
+                        const struct fp_frame *frame, const struct fp_table_entry *entry, uint64_t now_ns,
+                        bool pacing) {
+    const uint8_t *rtp = fp_rtp_room(frame->bytes, &frame->layout);
+    uint32_t counter = entry->counter % FP_MAX_ROUTES;
+    uint32_t observe = entry->observe;
+    struct fp_observation *at = &segment->observations[counter];
+    __asm__("" : "+r"(at)); /* so that gcc does not compute the address of each member */
+    if (__builtin_expect(rtp == NULL, 0) ||
+        __builtin_expect(!fp_observe_usual(at, observe, rtp, fp_frame_length(frame), now_ns), 0)) {
+        fp_media_observe(burst, frame, entry);
         return;
     }
-    int64_t ahead = fp_observe_rtp(at, rtp, length, burst->now_ns);
-    if ((entry->observe & FP_OBSERVE_PACING) != 0) {
-        const struct fp_pacing_plan *plan = &burst->worker->table->pacing[(entry->pacing - 1U) % FP_MAX_PACING];
-        fp_pacing_frame(fp_media_pacing(burst, entry->counter), plan, ahead, fp_observation_sequence(at),
-                        (rtp[1] & 0x80) != 0, burst->now_ns);
+    if (pacing && (observe & FP_OBSERVE_PACING) != 0) {
+        struct fp_pacing *pace = &segment->pacings[counter];
+        __asm__("" : "+r"(pace));
+        if (__builtin_expect(
+                !fp_pacing_usual(pace, fp_media_plan(table, entry), (uint32_t)fp_observation_sequence(at), now_ns),
+                0)) {
+            fp_media_pace(burst, entry);
+        }
     }
 }
 
-/* Whether the frame goes on to its outputs; else it is accounted for. */
-static inline __attribute__((always_inline)) bool fp_media_take(struct fp_burst *burst, const struct fp_frame *frame,
-                                                                const struct fp_table_entry *entry) {
+/* media.c: a frame that a merge keeps is accounted for. */
+void fp_media_refuse(struct fp_burst *burst, enum fp_merge_verdict verdict);
+
+/* A frame of a path: whether it goes on to its outputs; else it is accounted for. */
+static inline __attribute__((always_inline)) bool
+fp_media_merge_take(struct fp_burst *burst, const struct fp_frame *frame, const struct fp_table_entry *entry) {
     const uint8_t *rtp = fp_rtp_find(frame->bytes, &frame->layout);
-    if (entry->observe != 0) {
-        fp_media_observe(burst, entry, rtp, fp_frame_length(frame));
-    }
-    if ((entry->merge & FP_ENTRY_MERGE) == 0) {
-        return true;
-    }
     if (__builtin_expect(rtp == NULL, 0)) {
         fp_burst_drop(burst, FP_DROP_NOT_RTP);
         return false;

@@ -101,11 +101,12 @@ static void close_picture(fp_word *words) {
     fp_word_put(&words[FP_PACING_RANGE], FP_PACING_NO_RANGE);
 }
 
-void fp_pacing_begin(struct fp_pacing *at, uint32_t plan, uint64_t now_ns) {
+/* A plan anew; the first frame follows. */
+static void begin(struct fp_pacing *at, uint32_t plan, uint64_t now_ns) {
     for (unsigned i = 0; i < FP_PACING_WORDS; i++) {
         fp_word_put(&at->words[i], 0);
     }
-    fp_word_put(&at->words[FP_PACING_LAST], now_ns);
+    fp_word_put(&at->words[FP_PACING_BEGAN], now_ns);
     fp_word_put(&at->words[FP_PACING_TVD], FP_PACING_NO_PICTURE);
     fp_word_put(&at->words[FP_PACING_RANGE], FP_PACING_NO_RANGE);
     fp_word_put(&at->words[FP_PACING_EXTREMES], FP_PACING_NO_RANGE);
@@ -136,7 +137,9 @@ static uint64_t epoch_tvd(fp_word *words, const struct fp_pacing_plan *plan, uin
     return plan->epoch_ns + (uint64_t)(product / plan->pictures);
 }
 
-uint64_t fp_pacing_picture(struct fp_pacing *at, const struct fp_pacing_plan *plan, uint32_t number, uint64_t now_ns) {
+/* A picture's first frame, or one that should be. Returns TVD or FP_PACING_NO_PICTURE. */
+static uint64_t begin_picture(struct fp_pacing *at, const struct fp_pacing_plan *plan, uint32_t number,
+                              uint64_t now_ns) {
     fp_word *words = at->words;
     close_picture(words);
     if (number != (uint32_t)fp_word_get(&words[FP_PACING_PICTURE])) {
@@ -152,7 +155,8 @@ uint64_t fp_pacing_picture(struct fp_pacing *at, const struct fp_pacing_plan *pl
     return tvd_ns;
 }
 
-int32_t fp_pacing_backlog(const struct fp_pacing *at, const struct fp_pacing_plan *plan, uint64_t early_ns) {
+/* Frames of the picture before that are still to be read `early_ns` before TVD. */
+static int32_t backlog(const struct fp_pacing *at, const struct fp_pacing_plan *plan, uint64_t early_ns) {
     uint64_t number = fp_word_get(&at->words[FP_PACING_NUMBER]);
     if (number == UINT64_MAX || (number & 1) == 0 || early_ns > plan->period_ns) {
         return 0;
@@ -163,9 +167,77 @@ int32_t fp_pacing_backlog(const struct fp_pacing *at, const struct fp_pacing_pla
     return taken < plan->packets ? (int32_t)(plan->packets - taken) : 0;
 }
 
-void fp_pacing_lose(struct fp_pacing *at) {
-    close_picture(at->words);
-    skip_picture(at->words);
+static void count_cinst(fp_word *words, const struct fp_pacing_plan *plan, uint64_t now_ns) {
+    uint64_t began_ns = fp_word_get(&words[FP_PACING_BEGAN]);
+    uint64_t before = fp_word_get(&words[FP_PACING_DRAINS]);
+    uint64_t elapsed_ns = now_ns > began_ns ? now_ns - began_ns : 0;
+    uint64_t drains = (uint64_t)((fp_wide)elapsed_ns * plan->drain_q64 >> 64);
+    drains = drains > before ? drains : before; /* a clock that went back */
+    uint64_t bucket = fp_word_get(&words[FP_PACING_BUCKET]);
+    uint64_t level = (uint32_t)bucket;
+    uint64_t highest = bucket >> 32;
+    level = (level > drains - before ? level - (drains - before) : 0) + 1;
+    highest = level > highest ? level : highest;
+    fp_word_put(&words[FP_PACING_DRAINS], drains);
+    fp_word_put(&words[FP_PACING_BUCKET], highest << 32 | level);
+    if (level > plan->cmax_frames) {
+        fp_word_add(&words[FP_PACING_OVER], 1);
+    }
+}
+
+static void count_vrx(struct fp_pacing *at, const struct fp_pacing_plan *plan, uint64_t tvd_ns, uint32_t number,
+                      uint64_t now_ns) {
+    fp_word *words = at->words;
+    uint32_t first = (uint32_t)fp_word_get(&words[FP_PACING_PICTURE]);
+    uint32_t place = number - first;
+    int32_t taken;
+    if (place >= plan->packets) { /* it cannot be of this picture */
+        close_picture(words);
+        skip_picture(words);
+        return;
+    }
+    if (now_ns < tvd_ns) {
+        taken = -backlog(at, plan, tvd_ns - now_ns);
+    } else {
+        fp_wide due = (fp_wide)(now_ns - tvd_ns) * plan->read_q64 + fp_word_get(&words[FP_PACING_CREDIT]);
+        uint64_t whole = (uint64_t)(due >> 64) + 1;
+        taken = (int32_t)(whole < plan->packets ? whole : plan->packets);
+    }
+    int32_t level = (int32_t)place + 1 - taken;
+    uint64_t range = fp_word_get(&words[FP_PACING_RANGE]);
+    int32_t highest = fp_pair_high(range);
+    int32_t lowest = fp_pair_low(range);
+    fp_word_put(&words[FP_PACING_RANGE], fp_pair(level > highest ? level : highest, level < lowest ? level : lowest));
+    fp_word_put(&words[FP_PACING_PICTURE], fp_pair(level, (int32_t)first));
+    if ((uint32_t)level > plan->vrx_full_frames) { /* or negative */
+        fp_word_add(&words[level < 0 ? FP_PACING_LATE : FP_PACING_FULL], 1);
+    }
+}
+
+void fp_pacing_frame(struct fp_pacing *at, const struct fp_pacing_plan *plan, int64_t ahead, uint64_t number,
+                     bool marker, uint64_t now_ns) {
+    uint32_t odd = fp_seq_write_begin(&at->sequence);
+    if (atomic_load_explicit(&at->plan, memory_order_relaxed) != plan->id) {
+        begin(at, plan->id, now_ns);
+    }
+    count_cinst(at->words, plan, now_ns);
+    if (ahead > 0) {
+        uint64_t tvd_ns = fp_word_get(&at->words[FP_PACING_TVD]);
+        if (tvd_ns == FP_PACING_NEW_PICTURE) {
+            tvd_ns = begin_picture(at, plan, (uint32_t)number, now_ns);
+        }
+        if (tvd_ns != FP_PACING_NO_PICTURE) {
+            count_vrx(at, plan, tvd_ns, (uint32_t)number, now_ns);
+        }
+    } else if (ahead < 0) {
+        fp_word_put(&at->words[FP_PACING_TVD], FP_PACING_NO_PICTURE);
+    }
+    if (marker && ahead != FP_RTP_NOT_AHEAD) {
+        uint64_t picture = fp_word_get(&at->words[FP_PACING_PICTURE]);
+        fp_word_put(&at->words[FP_PACING_PICTURE], (picture & ~(uint64_t)UINT32_MAX) | (uint32_t)(number + 1));
+        fp_word_put(&at->words[FP_PACING_TVD], FP_PACING_NEW_PICTURE);
+    }
+    atomic_store_explicit(&at->sequence, odd + 1, memory_order_release);
 }
 
 int fp_pacing_read(const struct fp_pacing *at, struct fp_pacing_counters *out) {

@@ -1,267 +1,239 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Frames that do not simply follow: RFC 3550, A.1, with two additions. A bitmap of the last 128 numbers tells late
- * frames from copies. And a number that jumped, or a timestamp that did, is held against how fast numbers, timestamps
- * and time went together so far: that tells gaps longer than a wrap of the 16-bit number (63 ms at 2160p59.94), and how
- * long.
- *
- * Limits of that: nothing is known in the first two pictures; where one picture has more frames than half a wrap the
- * timestamp says too little; a picture that follows its predecessor in number is taken for a sender that paused.
- */
-#include "rtp_observe.h"
+/* Of observations what is seldom needed, and what readers get. */
+#include "rtp_judge.h"
 
-enum {
-    MAX_DROPOUT = 3000,  /* RFC 3550, A.1 */
-    MAX_MISORDER = 100,  /* RFC 3550, A.1 */
-    HALF_WRAP = 1 << 15, /* of the number */
-    NO_NUMBER = 1 << 16,
-    SLACK_FRAMES = 64,        /* a jump may be off by so much, and by a picture */
-    TIME_SLACK_FRAMES = 4096, /* and by so much from what the arrival times say, and by a quarter */
-    SPAN_FRAMES = 1 << 24     /* older experience fades */
-};
-#define GUARD_TICKS (UINT64_C(1) << 31) /* at most: timestamps behind have the upper bit */
+/* ---- between the copy and what readers see; writers call these with the sequence number odd */
 
-__extension__ typedef unsigned __int128 bitmap;
-
-static uint32_t timestamp_of(uint64_t stamp) { return (uint32_t)(stamp >> 32); }
-
-static uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
-
-static void anchor(struct fp_rtp_counters *flow, uint64_t now_ns) {
-    flow->anchor_sequence = flow->sequence;
-    flow->anchor_stamp = flow->stamp;
-    flow->anchor_ns = now_ns;
+/* The line, and the first `words` of the record, of which nobody writes. */
+static void load(const struct fp_observation *at, const struct fp_observation_record *record, size_t words,
+                 struct fp_rtp_counters *flow) {
+    uint64_t copy[FP_RECORD_ARRIVALS];
+    uint64_t next = fp_word_get(&at->next);
+    for (size_t i = 0; i < words; i++) {
+        copy[i] = fp_word_get(&record->words[i]);
+    }
+    memcpy((uint8_t *)flow + FP_RECORD_FROM, copy, words * sizeof copy[0]);
+    flow->last_ns = fp_word_get(&at->last_ns);
+    flow->stamp = fp_word_get(&at->stamp);
+    flow->guard_ticks = atomic_load_explicit(&at->guard_ticks, memory_order_relaxed);
+    flow->sequence = flow->guard_ticks != 0 ? (int64_t)fp_next_extended(next) - 1 : 0;
 }
 
-static bool is_known(const struct fp_rtp_counters *flow) { return flow->span_frames > 0 && flow->span_ticks > 0; }
-
-/* What the frames since the anchor say, the newest of which came at `now_ns`. */
-static void measure(struct fp_rtp_counters *flow, uint64_t now_ns) {
-    flow->span_frames += (uint64_t)(flow->sequence - flow->anchor_sequence);
-    flow->span_ticks += timestamp_of(flow->stamp) - timestamp_of(flow->anchor_stamp);
-    flow->span_ns += now_ns > flow->anchor_ns ? now_ns - flow->anchor_ns : 0;
-    if (flow->span_frames > SPAN_FRAMES) {
-        flow->span_frames /= 2;
-        flow->span_ticks /= 2;
-        flow->span_ns /= 2;
-    }
-    uint64_t guard = 1; /* every step of the timestamp is looked at until its speed is known */
-    if (is_known(flow)) {
-        uint64_t frames = 2 * flow->picture_frames + SLACK_FRAMES; /* more than from a picture to the next */
-        frames = frames < HALF_WRAP ? frames : HALF_WRAP;
-        guard = (uint64_t)((bitmap)flow->span_ticks * frames / flow->span_frames) + 1;
-    }
-    flow->guard_ticks = guard < GUARD_TICKS ? guard : GUARD_TICKS;
-    anchor(flow, now_ns);
+static uint64_t next_of(const struct fp_rtp_counters *flow) {
+    return flow->guard_ticks != 0 ? fp_next_behind((uint64_t)flow->sequence) : 0;
 }
 
-/* A flow, or a flow anew. */
-static int64_t begin(struct fp_rtp_counters *flow, uint16_t number, uint64_t stamp, uint64_t now_ns) {
-    if (flow->guard_ticks != 0) {
-        flow->past_expected_frames += (uint64_t)(flow->sequence - flow->base + 1);
+static void store(struct fp_observation *at, struct fp_observation_record *record, size_t words,
+                  const struct fp_rtp_counters *flow) {
+    uint64_t copy[FP_RECORD_ARRIVALS];
+    memcpy(copy, (const uint8_t *)flow + FP_RECORD_FROM, words * sizeof copy[0]);
+    for (size_t i = 0; i < words; i++) {
+        fp_word_put(&record->words[i], copy[i]);
     }
-    flow->base = flow->sequence = flow->missing_at = number;
-    flow->stamp = stamp;
-    flow->missing_low = flow->missing_high = 0;
-    flow->stray_next = NO_NUMBER;
-    flow->picture_sequence = INT64_MIN;
-    flow->picture_frames = 0;
-    flow->span_frames = flow->span_ticks = flow->span_ns = 0;
-    flow->guard_ticks = 1;
-    anchor(flow, now_ns);
-    return FP_RTP_NEW_RUN;
+    uint64_t next = next_of(flow);
+    fp_word_put(&at->next, next);
+    fp_word_put(&at->stamp, flow->stamp);
+    fp_word_put(&at->last_ns, flow->last_ns);
+    atomic_store_explicit(&at->guard_ticks, (uint32_t)flow->guard_ticks, memory_order_release);
+    fp_word_put(&at->next_again, next);
 }
 
-/* The missing numbers behind the highest one; frames in sequence shift them only here. */
-static bitmap missing_now(const struct fp_rtp_counters *flow) {
-    int64_t passed = flow->sequence - flow->missing_at;
-    bitmap missing = (bitmap)flow->missing_high << 64 | flow->missing_low;
-    return passed < 128 ? missing << passed : 0;
-}
-
-static void missing_keep(struct fp_rtp_counters *flow, bitmap missing) {
-    flow->missing_low = (uint64_t)missing;
-    flow->missing_high = (uint64_t)(missing >> 64);
-    flow->missing_at = flow->sequence;
-}
-
-static int64_t go_ahead(struct fp_rtp_counters *flow, int64_t by, uint64_t stamp) {
-    bitmap missing = missing_now(flow);
-    uint64_t wraps = (uint64_t)((flow->sequence + by) >> 16) - (uint64_t)(flow->sequence >> 16);
-    if (by > 1) {
-        flow->gaps++;
-        flow->lost_frames += (uint64_t)by - 1;
-        flow->largest_gap_frames = larger(flow->largest_gap_frames, (uint64_t)by - 1);
-        missing = by < 128 ? missing << by | ((((bitmap)1 << (by - 1)) - 1) << 1) : ~(bitmap)1;
-    } else {
-        missing <<= 1;
-    }
-    flow->wraps += wraps;
-    flow->sequence += by;
-    flow->stamp = stamp;
-    missing_keep(flow, missing);
-    return by;
-}
-
-/* A number at or behind the highest one: late, or a copy. */
-static int64_t fall_back(struct fp_rtp_counters *flow, int64_t by) {
-    bitmap missing = missing_now(flow);
-    bitmap bit = (bitmap)1 << by;
-    if (flow->sequence - by < flow->base) {
-        flow->stray_frames++; /* from before the first */
-    } else if ((missing & bit) != 0) {
-        flow->reordered_frames++;
-        flow->lost_frames--;
-        missing_keep(flow, missing & ~bit);
-    } else {
-        flow->duplicated_frames++;
-    }
-    return FP_RTP_NOT_AHEAD;
-}
-
-static uint64_t distance(uint64_t a, uint64_t b) { return a > b ? a - b : b - a; }
-
-/* How many numbers a jump of the timestamp by `ticks` makes, 0 where it does not fit: of all advances the 16 bits allow
- * the nearest to what the timestamp says, if it is near, and if time went by too. */
-static int64_t leap(const struct fp_rtp_counters *flow, uint16_t number, int32_t ticks, uint64_t now_ns) {
-    uint64_t picture = flow->picture_frames > 0 ? flow->picture_frames : 1;
-    uint64_t frames = flow->span_frames + (uint64_t)(flow->sequence - flow->anchor_sequence);
-    uint64_t frames_ns = flow->span_ns + (flow->last_ns > flow->anchor_ns ? flow->last_ns - flow->anchor_ns : 0);
-    uint64_t silent_ns = now_ns > flow->last_ns ? now_ns - flow->last_ns : 0;
-    bool follows = number == (uint16_t)(flow->sequence + 1);
-    if (ticks <= 0 || !is_known(flow) || frames_ns == 0 || picture >= HALF_WRAP || (follows && picture > 1)) {
-        return 0;
-    }
-    uint64_t wanted = (uint64_t)((bitmap)(uint32_t)ticks * flow->span_frames / flow->span_ticks);
-    bitmap by_time = (bitmap)silent_ns * frames / frames_ns;
-    uint64_t slack = picture + SLACK_FRAMES + wanted / flow->span_ticks; /* which may be a tick off */
-    int64_t by = (int64_t)wanted + (int16_t)(number - (uint16_t)((uint64_t)flow->sequence + wanted));
-    if (by <= 0 || by_time > INT64_MAX || distance((uint64_t)by, wanted) > slack ||
-        distance(wanted, (uint64_t)by_time) > 2 * picture + TIME_SLACK_FRAMES + (uint64_t)by_time / 4) {
-        return 0;
-    }
-    return by;
-}
-
-/* A number ahead by no more than RFC 3550 allows. The first step of the timestamp begins a picture, from the second on
- * its speed is known. */
-static void advance(struct fp_rtp_counters *flow, int64_t by, uint64_t stamp, int32_t ticks, uint64_t now_ns) {
-    uint64_t wraps = flow->wraps;
-    bool known = is_known(flow);
-    bool steady = ticks >= 0 && (!known || ticks < (int64_t)flow->guard_ticks);
-    bool first = !known && flow->anchor_sequence <= flow->base + 1;
-    (void)go_ahead(flow, by, stamp);
-    if (!steady || (first && ticks > 0)) {
-        anchor(flow, now_ns); /* a pause, or another clock, is no experience */
-    } else if (known ? flow->wraps != wraps && flow->picture_frames == 0 : ticks > 0) {
-        measure(flow, now_ns);
-    }
-}
-
-/* Of a frame of the known SSRC. */
-static int64_t follow(struct fp_rtp_counters *flow, uint16_t number, uint64_t stamp, uint64_t now_ns) {
-    int32_t ticks = (int32_t)((stamp - flow->stamp) >> 32);
-    int64_t by = (int16_t)(number - (uint16_t)flow->sequence);
-    bool near = by > -MAX_MISORDER && by < MAX_DROPOUT;
-    if (!near || ticks >= (int64_t)flow->guard_ticks) {
-        int64_t leaped = leap(flow, number, ticks, now_ns);
-        if (leaped > 0) {
-            flow->long_gaps += leaped > HALF_WRAP ? 1 : 0;
-            (void)go_ahead(flow, leaped, stamp);
-            anchor(flow, now_ns);
-            flow->picture_sequence = INT64_MIN; /* markers went by unseen */
-            return leaped;
-        }
-    }
-    if (!near) {
-        if (number == flow->stray_next) { /* two in sequence: the other side restarted (RFC 3550, A.1) */
-            flow->restarts++;
-            flow->stray_frames--;
-            (void)begin(flow, number, stamp, now_ns);
-            flow->base--;
-            return FP_RTP_NEW_RUN;
-        }
-        flow->stray_frames++;
-        flow->stray_next = (uint16_t)(number + 1);
-        return FP_RTP_NOT_AHEAD;
-    }
-    if (by <= 0) {
-        return fall_back(flow, -by);
-    }
-    advance(flow, by, stamp, ticks, now_ns);
-    return by;
-}
-
-static void end_picture(struct fp_rtp_counters *flow, uint64_t now_ns) {
-    if (flow->pictures++ == 0) {
-        flow->first_picture_ns = now_ns;
-    }
-    if (flow->picture_sequence >= flow->base) {
-        uint64_t interval = now_ns > flow->last_picture_ns ? now_ns - flow->last_picture_ns : 0;
-        bool first = flow->picture_intervals++ == 0;
-        flow->picture_min_ns = first || interval < flow->picture_min_ns ? interval : flow->picture_min_ns;
-        flow->picture_max_ns = larger(flow->picture_max_ns, interval);
-        flow->picture_frames = (uint64_t)(flow->sequence - flow->picture_sequence);
-        measure(flow, now_ns);
-    } else {
-        anchor(flow, now_ns); /* what came of the first picture says little */
-    }
-    flow->last_picture_ns = now_ns;
-    flow->picture_sequence = flow->sequence;
-}
-
-/* `flow` is the words' copy; frames, bytes and last_ns are the caller's. */
-static int64_t judge(struct fp_rtp_counters *flow, uint32_t head, uint64_t stamp, uint64_t now_ns) {
-    uint16_t number = (uint16_t)(head & FP_RTP_NUMBER);
-    int64_t ahead;
-    if (flow->guard_ticks == 0) {
-        flow->first_ns = flow->first_ns != 0 ? flow->first_ns : now_ns;
-        ahead = begin(flow, number, stamp, now_ns);
-    } else if ((uint32_t)stamp != (uint32_t)flow->stamp) {
-        flow->ssrc_changes++;
-        ahead = begin(flow, number, stamp, now_ns);
-    } else {
-        ahead = follow(flow, number, stamp, now_ns);
-    }
-    if (ahead != FP_RTP_NOT_AHEAD && (head & FP_RTP_MARKER) != 0) {
-        end_picture(flow, now_ns);
-    }
-    return ahead;
-}
-
-int64_t fp_observation_judge(struct fp_observation *at, uint32_t head, uint64_t stamp, uint64_t now_ns) {
-    uint64_t words[FP_RTP_WORDS];
-    struct fp_rtp_counters flow;
-    for (size_t i = 0; i < FP_RTP_WORDS; i++) {
-        words[i] = fp_word_get(&at->words[i]);
-    }
-    memcpy(&flow, words, sizeof flow);
-    int64_t ahead = judge(&flow, head, stamp, now_ns);
-    memcpy(words, &flow, sizeof flow);
-    for (size_t i = 0; i < FP_RTP_WORDS; i++) {
-        fp_word_put(&at->words[i], words[i]);
-    }
-    return ahead;
-}
-
-void fp_observe_other(struct fp_observation *at, uint32_t length_bytes, uint64_t now_ns) {
-    uint32_t odd = fp_seq_write_begin(&at->sequence);
-    uint64_t last_ns = fp_word_get(&at->words[FP_RTP_WORD(last_ns)]);
-    if (fp_word_get(&at->words[FP_RTP_WORD(first_ns)]) == 0) {
-        fp_word_put(&at->words[FP_RTP_WORD(first_ns)], now_ns);
-    }
-    fp_word_add(&at->words[FP_RTP_WORD(other_frames)], 1);
-    fp_word_add(&at->words[FP_RTP_WORD(bytes)], length_bytes);
-    fp_word_put(&at->words[FP_RTP_WORD(last_ns)], now_ns);
-    fp_observe_arrival(at, last_ns, now_ns);
+static void end_write(struct fp_observation *at) {
+    uint32_t odd = atomic_load_explicit(&at->sequence, memory_order_relaxed);
     atomic_store_explicit(&at->sequence, odd + 1, memory_order_release);
 }
 
-int fp_observation_read(const struct fp_observation *at, struct fp_observation_counters *out) {
-    uint64_t words[FP_OBSERVATION_WORDS];
-    int result = fp_seq_load(&at->sequence, at->words, words, FP_OBSERVATION_WORDS);
+static void load_all(const struct fp_observation *at, const struct fp_observation_record *record,
+                     struct fp_rtp_counters *flow) {
+    load(at, record, FP_RECORD_ARRIVALS, flow);
+    uint64_t frames = fp_word_get(&at->next) + flow->skew_frames;
+    flow->frames = frames - flow->before_frames - flow->other_frames;
+    flow->bytes = fp_word_get(&at->bytes) - flow->before_bytes;
+}
+
+static void store_all(struct fp_observation *at, struct fp_observation_record *record, struct fp_rtp_counters *flow) {
+    flow->skew_frames = flow->before_frames + flow->other_frames + flow->frames - next_of(flow);
+    fp_word_put(&at->bytes, flow->before_bytes + flow->bytes);
+    store(at, record, FP_RECORD_ARRIVALS, flow);
+}
+
+/* Of bucket 0, and of those behind the window, in the histogram. */
+static void fold(struct fp_observation *at, struct fp_observation_record *record) {
+    uint64_t recent = fp_word_get(&at->recent);
+    uint32_t window = atomic_load_explicit(&at->window, memory_order_relaxed);
+    for (uint32_t place = 0; recent != 0; place++, recent >>= FP_RECENT_BITS) {
+        uint32_t bucket = place == 0 ? 0 : window + place;
+        fp_word_add(&record->words[FP_RECORD_ARRIVALS + bucket], recent & ((1U << FP_RECENT_BITS) - 1));
+    }
+    fp_word_put(&at->recent, 0);
+}
+
+/* An interval, with three buckets of the window on its one side and three on the other. */
+static void count_arrival(struct fp_observation *at, struct fp_observation_record *record, unsigned bucket) {
+    enum { BEHIND = FP_RECENT_COUNTERS - 1, HALF = BEHIND / 2 + 1, LAST = FP_ARRIVAL_BUCKETS - 1 - BEHIND };
+    fold(at, record);
+    fp_word_add(&record->words[FP_RECORD_ARRIVALS + bucket], 1);
+    if (bucket != 0) {
+        uint32_t window = bucket > HALF ? bucket - HALF : 0;
+        atomic_store_explicit(&at->window, window < LAST ? window : LAST, memory_order_release);
+    }
+}
+
+static void count_frame(struct fp_observation *at, struct fp_observation_record *record, struct fp_rtp_counters *flow,
+                        uint32_t length_bytes, uint64_t now_ns) {
+    flow->bytes += length_bytes;
+    if ((at->enabled & FP_OBSERVE_ARRIVALS) != 0 && flow->last_ns != 0) {
+        count_arrival(at, record, fp_arrival_bucket(now_ns > flow->last_ns ? now_ns - flow->last_ns : 0));
+    }
+    flow->last_ns = now_ns;
+}
+
+/* ---- doors */
+
+/* What needs more than a comparison. */
+static int64_t observe_odd(struct fp_observation *at, struct fp_observation_record *record, uint32_t head,
+                           uint64_t stamp, uint32_t length_bytes, uint64_t now_ns) {
+    struct fp_rtp_counters flow;
+    (void)fp_seq_write_begin(&at->sequence);
+    load_all(at, record, &flow);
+    int64_t ahead = fp_rtp_judge(&flow, head, stamp, now_ns);
+    flow.frames++;
+    count_frame(at, record, &flow, length_bytes, now_ns);
+    store_all(at, record, &flow);
+    end_write(at);
+    return ahead;
+}
+
+/* A frame in sequence with a marker, or with an interval that begins a new window. */
+static void observe_next(struct fp_observation *at, struct fp_observation_record *record, bool marker, uint64_t stamp,
+                         uint32_t length_bytes, uint64_t now_ns) {
+    struct fp_rtp_counters flow;
+    size_t words = marker ? FP_RECORD_PICTURE_WORDS : 0;
+    uint64_t recent = fp_word_get(&at->recent);
+    uint64_t last_ns = fp_word_get(&at->last_ns);
+    (void)fp_seq_write_begin(&at->sequence);
+    load(at, record, words, &flow);
+    flow.sequence++;
+    flow.stamp = stamp;
+    flow.last_ns = now_ns;
+    if (marker) {
+        fp_rtp_end_picture(&flow, now_ns);
+    }
+    if ((at->enabled & FP_OBSERVE_ARRIVALS) != 0) {
+        if (fp_recent_add(at, now_ns, &recent)) {
+            fp_word_put(&at->recent, recent);
+        } else {
+            count_arrival(at, record, fp_arrival_bucket(now_ns > last_ns ? now_ns - last_ns : 0));
+        }
+    }
+    fp_word_add(&at->bytes, length_bytes);
+    store(at, record, words, &flow);
+    end_write(at);
+}
+
+int64_t fp_observe_rtp(struct fp_observation *at, struct fp_observation_record *record, const uint8_t *rtp,
+                       uint32_t length_bytes, uint64_t now_ns) {
+    if (fp_observe_usual(at, at->enabled, rtp, length_bytes, now_ns)) {
+        return 1;
+    }
+    uint32_t head = __builtin_bswap32(fp_load_raw_u32(rtp));
+    uint64_t stamp = __builtin_bswap64(fp_load_raw_u64(rtp + 4));
+    uint64_t known = fp_word_get(&at->stamp);
+    uint32_t guard = atomic_load_explicit(&at->guard_ticks, memory_order_relaxed);
+    uint32_t next = (uint32_t)(fp_word_get(&at->next) & ~FP_NEXT_RTP); /* more than a number where that has wrapped */
+    bool follows = (head & FP_RTP_NUMBER) == next && (uint32_t)stamp == (uint32_t)known;
+    if (follows && (stamp - known) >> 32 < guard) {
+        observe_next(at, record, (head & FP_RTP_MARKER) != 0, stamp, length_bytes, now_ns);
+        return 1;
+    }
+    return observe_odd(at, record, head, stamp, length_bytes, now_ns);
+}
+
+void fp_observe_other(struct fp_observation *at, struct fp_observation_record *record, uint32_t length_bytes,
+                      uint64_t now_ns) {
+    struct fp_rtp_counters flow;
+    (void)fp_seq_write_begin(&at->sequence);
+    load_all(at, record, &flow);
+    flow.first_ns = flow.first_ns != 0 ? flow.first_ns : now_ns;
+    flow.other_frames++;
+    count_frame(at, record, &flow, length_bytes, now_ns);
+    store_all(at, record, &flow);
+    end_write(at);
+}
+
+void fp_observation_begin(struct fp_observation *at, struct fp_observation_record *record, uint32_t enabled) {
+    struct fp_rtp_counters before;
+    (void)fp_seq_write_begin(&at->sequence);
+    load_all(at, record, &before);
+    struct fp_rtp_counters flow = {
+        .before_frames = before.before_frames + before.frames + before.other_frames,
+        .before_bytes = before.before_bytes + before.bytes,
+    };
+    for (size_t i = 0; i < FP_RECORD_WORDS; i++) {
+        fp_word_put(&record->words[i], 0);
+    }
+    fp_word_put(&at->recent, 0);
+    store_all(at, record, &flow);
+    at->enabled = enabled;
+    end_write(at);
+}
+
+/* ---- readers, in other processes */
+
+/* The record is behind the sequence number; of the line all from the second `next` back to the first. */
+static bool try_read(const struct fp_observation *at, const struct fp_observation_record *record,
+                     struct fp_observation *line, struct fp_observation_record *kept) {
+    uint32_t before = atomic_load_explicit(&at->sequence, memory_order_acquire);
+    for (size_t i = 0; i < FP_RECORD_WORDS; i++) {
+        fp_word_put(&kept->words[i], atomic_load_explicit(&record->words[i], memory_order_acquire));
+    }
+    fp_word_put(&line->next_again, atomic_load_explicit(&at->next_again, memory_order_acquire));
+    fp_word_put(&line->bytes, atomic_load_explicit(&at->bytes, memory_order_acquire));
+    fp_word_put(&line->stamp, atomic_load_explicit(&at->stamp, memory_order_acquire));
+    fp_word_put(&line->last_ns, atomic_load_explicit(&at->last_ns, memory_order_acquire));
+    fp_word_put(&line->recent, atomic_load_explicit(&at->recent, memory_order_acquire));
+    atomic_store_explicit(&line->guard_ticks, atomic_load_explicit(&at->guard_ticks, memory_order_acquire),
+                          memory_order_relaxed);
+    atomic_store_explicit(&line->window, atomic_load_explicit(&at->window, memory_order_acquire), memory_order_relaxed);
+    fp_word_put(&line->next, atomic_load_explicit(&at->next, memory_order_acquire));
+    return (before & 1) == 0 && fp_word_get(&line->next) == fp_word_get(&line->next_again) &&
+           atomic_load_explicit(&at->sequence, memory_order_relaxed) == before;
+}
+
+static int read_whole(const struct fp_observation *at, const struct fp_observation_record *record,
+                      struct fp_observation *line, struct fp_observation_record *kept) {
+    for (unsigned attempt = 0; !try_read(at, record, line, kept); attempt++) {
+        if (!fp_seq_wait(attempt)) {
+            return FP_E_TORN;
+        }
+    }
+    return 0;
+}
+
+int fp_observation_read(const struct fp_observation *at, const struct fp_observation_record *record,
+                        struct fp_observation_counters *out) {
+    struct fp_observation line = {.enabled = 0};
+    struct fp_observation_record kept;
+    int result = read_whole(at, record, &line, &kept);
+    if (result != 0) {
+        return result;
+    }
+    fold(&line, &kept);
+    load_all(&line, &kept, &out->rtp);
+    for (unsigned i = 0; i < FP_ARRIVAL_BUCKETS; i++) {
+        out->arrivals[i] = fp_word_get(&kept.words[FP_RECORD_ARRIVALS + i]);
+    }
+    return 0;
+}
+
+int fp_observation_read_totals(const struct fp_observation *at, const struct fp_observation_record *record,
+                               struct fp_route_counters *out) {
+    struct fp_observation line = {.enabled = 0};
+    struct fp_observation_record kept;
+    int result = read_whole(at, record, &line, &kept);
     if (result == 0) {
-        memcpy(out, words, sizeof *out);
+        out->frames = fp_word_get(&line.next) + fp_word_get(&kept.words[FP_RECORD_WORD(skew_frames)]);
+        out->bytes = fp_word_get(&line.bytes);
     }
     return result;
 }

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "seqlock.h"
-#include <stdbool.h>
 #include <string.h>
 #include <time.h>
 
 enum { MAX_WORDS = 96, SPINS = 1000, SLEEP_NS = 50000, SLEEPS = 4000 /* 200 ms together */ };
 
-/* Waits after a try that failed; false where it was the last one. */
-static bool wait_for_writer(unsigned attempt) {
+bool fp_seq_wait(unsigned attempt) {
     if (attempt >= SPINS) { /* the writer was preempted, or is gone */
         nanosleep(&(struct timespec){.tv_nsec = SLEEP_NS}, NULL);
     }
@@ -31,7 +29,7 @@ int fp_seq_load(const fp_sequence *sequence, const fp_word *from, uint64_t *to, 
         return FP_E_INVALID;
     }
     for (unsigned attempt = 0; !try_load(sequence, from, copy, words); attempt++) {
-        if (!wait_for_writer(attempt)) {
+        if (!fp_seq_wait(attempt)) {
             return FP_E_TORN;
         }
     }
@@ -50,7 +48,7 @@ static bool try_load_pair(const struct fp_pair *pair, uint64_t copy[2]) {
 int fp_pair_load(const struct fp_pair *pair, uint64_t to[2]) {
     uint64_t copy[2];
     for (unsigned attempt = 0; !try_load_pair(pair, copy); attempt++) {
-        if (!wait_for_writer(attempt)) {
+        if (!fp_seq_wait(attempt)) {
             return FP_E_TORN;
         }
     }

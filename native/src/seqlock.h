@@ -8,6 +8,7 @@
 #define FP_SEQLOCK_H
 
 #include "fastpath.h"
+#include <stdbool.h>
 
 typedef FP_ATOMIC(uint64_t) fp_word;
 typedef FP_ATOMIC(uint32_t) fp_sequence; /* odd while a write is under way */
@@ -47,6 +48,9 @@ static inline void fp_pair_add(struct fp_pair *pair, uint64_t first, uint64_t se
 
 /* As fp_seq_load. */
 int fp_pair_load(const struct fp_pair *pair, uint64_t to[2]);
+
+/* For readers with loops of their own: waits after a try that failed; false where it was the last one. */
+bool fp_seq_wait(unsigned attempt);
 
 /* FP_E_TORN where the write under way does not end within 200 ms; `to` is then untouched. */
 int fp_seq_load(const fp_sequence *sequence, const fp_word *from, uint64_t *to, size_t words);

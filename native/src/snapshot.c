@@ -130,7 +130,8 @@ int fp_state_read_observed(const struct fp_state *state, uint32_t counter, struc
     if (!observed_exists(state, counter)) {
         return FP_E_INVALID;
     }
-    int result = fp_observation_read(&state->segment->observations[counter], &counters);
+    int result =
+        fp_observation_read(&state->segment->observations[counter], &state->segment->records[counter], &counters);
     if (result == 0) {
         read_rtp(&counters.rtp, out);
         memcpy(out->arrivals, counters.arrivals, sizeof out->arrivals);
@@ -170,13 +171,18 @@ uint64_t fp_state_count_evicted(const struct fp_state *state) {
 }
 
 int fp_state_read_route(const struct fp_state *state, uint32_t counter, struct fp_route_counters *out) {
+    struct fp_route_counters observed = {0};
     uint64_t words[2];
     if (counter >= FP_MAX_ROUTES) {
         return FP_E_INVALID;
     }
     int result = fp_pair_load(&state->segment->routes[counter].pair, words);
+    if (result == 0 && observed_exists(state, counter)) {
+        result = fp_observation_read_totals(&state->segment->observations[counter], &state->segment->records[counter],
+                                            &observed);
+    }
     if (result == 0) {
-        memcpy(out, words, sizeof *out);
+        *out = (struct fp_route_counters){.frames = words[0] + observed.frames, .bytes = words[1] + observed.bytes};
     }
     return result;
 }

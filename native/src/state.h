@@ -38,7 +38,8 @@ struct fp_health_block {
     fp_word words[FP_HEALTH_WORDS];
 };
 
-/* Frames and bytes of a route. Never across two cache lines: the loop touches a random one a frame. */
+/* Frames and bytes of a route while it was not observed: else they are in its observation. Never across two cache
+ * lines: the loop touches a random one a frame. */
 struct fp_route_block {
     _Alignas(32) struct fp_pair pair; /* struct fp_route_counters */
 };
@@ -79,10 +80,11 @@ struct fp_segment {
     struct fp_discovery discovery;
     struct fp_merge_block merges[FP_MAX_MERGES];
     struct fp_capture capture;
-    FP_ATOMIC(uint32_t) observed_routes; /* observations and pacings that have memory; publisher, only grows */
+    FP_ATOMIC(uint32_t) observed_routes; /* observations, pacings and records that have memory; publisher, only grows */
     /* From here on the file is sparse: the publisher asks for memory before a table uses it, nobody else touches it. */
     _Alignas(FP_STATE_PAGE_BYTES) struct fp_observation observations[FP_MAX_ROUTES];
     struct fp_pacing pacings[FP_MAX_ROUTES];
+    struct fp_observation_record records[FP_MAX_ROUTES]; /* of the observations */
     _Alignas(FP_STATE_PAGE_BYTES) uint8_t arena[FP_MERGE_ARENA_BYTES];
 };
 

@@ -196,7 +196,10 @@ static void publish_worker(struct fp_worker *worker) {
 
 int fp_worker_turn(struct fp_worker *worker) {
     uint32_t frames = 0;
-    worker->now_ns = worker->clock_ns();
+    if (!worker->now_is_new) {
+        worker->now_ns = worker->clock_ns();
+    }
+    worker->now_is_new = false;
     take_table(worker);
     fp_worker_check_ports(worker);
     make_room(worker, FP_BURST_FRAMES);

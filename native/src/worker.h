@@ -40,7 +40,8 @@ struct fp_worker {
     uint32_t mirror_passed[FP_MAX_ROUTES]; /* frames of each counter since the last one that was captured */
     uint64_t loops;
     uint64_t checked_ns;        /* when ports were last asked after faults */
-    uint64_t now_ns;            /* CLOCK_MONOTONIC as of the last turn */
+    uint64_t now_ns;            /* CLOCK_MONOTONIC as of this turn, or of a burst of the one before */
+    bool now_is_new;            /* a burst has asked since the last turn began, which spares the next one to */
     uint64_t (*clock_ns)(void); /* fp_monotonic_ns, or a test's: never goes back */
     uint64_t merge_due_ns;      /* when the counters of the next merge are published */
     uint32_t merge_next;

@@ -10,13 +10,21 @@
  *   trace                                           after each RTP frame from now on: its Cinst and VRX
  *   see NOW_NS BYTES DESTINATION_BYTE UDP_PORT SSRC  a frame no route takes; SSRC 0: no RTP
  *   read                                            prints all counters
+ *
+ * usage: observe_events [loop]    by themselves, or as frames of a route in the true loop: then frames have 54 to 2,048
+ *                                 bytes, and `arrivals` and `plan` come before the first
  */
 #include "check.h"
 #include "discovery.h"
-#include "pacing.h"
+#include "observe_loop.h"
 
-static struct fp_observation observation;
-static struct fp_pacing pacing;
+static struct fp_observation own_observation;
+static struct fp_observation_record own_record;
+static struct fp_pacing own_pacing;
+static const struct fp_observation *observation = &own_observation;
+static const struct fp_observation_record *record = &own_record;
+static const struct fp_pacing *pacing = &own_pacing;
+static bool in_loop;
 static struct fp_pacing_plan plan;
 static struct fp_discovery discovery;
 static bool tracing;
@@ -46,9 +54,15 @@ static void take_plan(char *line) {
     }
     format.epoch_ns = next_u64(&line);
     format.troffset_ns = next_u64(&line);
-    int result = fp_pacing_plan_make(&format, &plan);
+    int result = in_loop ? observe_loop_plan(&format, &plan) : fp_pacing_plan_make(&format, &plan);
     (void)printf("{\"result\": %d, \"cmax_frames\": %u, \"vrx_full_frames\": %u}\n", result, plan.cmax_frames,
                  plan.vrx_full_frames);
+}
+
+static void settle(void) {
+    if (in_loop) {
+        observe_loop_settle();
+    }
 }
 
 static void take_rtp(char *line) {
@@ -60,20 +74,31 @@ static void take_rtp(char *line) {
     words[0] = __builtin_bswap32(next_u32(&line)); /* timestamp */
     words[1] = __builtin_bswap32(next_u32(&line)); /* SSRC */
     memcpy(rtp + 4, words, sizeof words);
-    int64_t ahead = fp_observe_rtp(&observation, rtp, next_u32(&line), now_ns);
-    if (plan.id != 0) {
-        fp_pacing_frame(&pacing, &plan, ahead, fp_observation_sequence(&observation), marker != 0, now_ns);
+    uint32_t bytes = next_u32(&line);
+    if (in_loop) {
+        observe_loop_frame(rtp, bytes, now_ns);
+    } else {
+        int64_t ahead = fp_observe_rtp(&own_observation, &own_record, rtp, bytes, now_ns);
+        if (plan.id != 0) {
+            fp_pacing_frame(&own_pacing, &plan, ahead, fp_observation_sequence(observation), marker != 0, now_ns);
+        }
     }
     if (tracing) {
         struct fp_pacing_counters counters;
-        CHECK_EQ(fp_pacing_read(&pacing, &counters), 0);
+        settle();
+        CHECK_EQ(fp_pacing_read(pacing, &counters), 0);
         (void)printf("[%" PRIu64 ", %" PRId64 "]\n", counters.cinst_frames, counters.vrx_frames);
     }
 }
 
 static void take_other(char *line) {
     uint64_t now_ns = next_u64(&line);
-    fp_observe_other(&observation, next_u32(&line), now_ns);
+    uint32_t bytes = next_u32(&line);
+    if (in_loop) {
+        observe_loop_frame(NULL, bytes, now_ns);
+    } else {
+        fp_observe_other(&own_observation, &own_record, bytes, now_ns);
+    }
 }
 
 static void take_unrouted(char *line) {
@@ -89,7 +114,7 @@ static void take_unrouted(char *line) {
 
 static void print_rtp(void) {
     struct fp_observation_counters counters;
-    CHECK_EQ(fp_observation_read(&observation, &counters), 0);
+    CHECK_EQ(fp_observation_read(observation, record, &counters), 0);
     const struct fp_rtp_counters *rtp = &counters.rtp;
 #define U64(name) "\"" #name "\": %" PRIu64 ", "
     (void)printf("{\"rtp\": {" U64(frames) U64(bytes) U64(first_ns) U64(last_ns) U64(lost_frames) U64(reordered_frames)
@@ -113,7 +138,7 @@ static void print_rtp(void) {
 
 static void print_pacing(void) {
     struct fp_pacing_counters counters;
-    CHECK_EQ(fp_pacing_read(&pacing, &counters), 0);
+    CHECK_EQ(fp_pacing_read(pacing, &counters), 0);
 #define I64(name) "\"" #name "\": %" PRId64 ", "
     (void)printf(", \"pacing\": {" U64(cinst_frames) U64(cinst_max_frames) U64(cinst_over_frames) I64(vrx_frames)
                      I64(vrx_max_frames) I64(vrx_min_frames),
@@ -139,8 +164,26 @@ static void print_discovery(void) {
 
 static bool starts(const char *line, const char *word) { return strncmp(line, word, strlen(word)) == 0; }
 
-int main(void) {
+static void want_arrivals(void) {
+    own_observation.enabled = FP_OBSERVE_ARRIVALS;
+    if (in_loop) {
+        observe_loop_want(FP_OBSERVE_ARRIVALS);
+    }
+}
+
+static void open_loop(void) {
+    in_loop = true;
+    observe_loop_open();
+    observation = observe_loop_observation();
+    record = observe_loop_record();
+    pacing = observe_loop_pacing();
+}
+
+int main(int argc, char **argv) {
     char line[256];
+    if (argc > 1 && strcmp(argv[1], "loop") == 0) {
+        open_loop();
+    }
     fp_discovery_reset(&discovery, 7);
     while (fgets(line, sizeof line, stdin) != NULL) {
         if (starts(line, "rtp ")) {
@@ -152,15 +195,19 @@ int main(void) {
         } else if (starts(line, "plan ")) {
             take_plan(line + 5);
         } else if (starts(line, "arrivals")) {
-            observation.enabled = FP_OBSERVE_ARRIVALS;
+            want_arrivals();
         } else if (starts(line, "trace")) {
             tracing = true;
         } else {
             CHECK(starts(line, "read"));
+            settle();
             print_rtp();
             print_pacing();
             print_discovery();
         }
+    }
+    if (in_loop) {
+        observe_loop_close();
     }
     return 0;
 }

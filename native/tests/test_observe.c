@@ -9,6 +9,7 @@ enum { SSRC = 0x11223344, FRAME_BYTES = 198, STEP_NS = 1000000, STEP_TICKS = 48 
 /* One flow of audio: a timestamp step a frame. */
 struct sender {
     struct fp_observation at;
+    struct fp_observation_record record;
     uint64_t now_ns;
     uint32_t timestamp;
     uint32_t ssrc;
@@ -18,7 +19,7 @@ static int64_t send_frame(struct sender *sender, uint32_t number, bool marker) {
     uint8_t rtp[FP_RTP_BYTES] = {0x80, (uint8_t)(marker ? 224 : 96), (uint8_t)(number >> 8), (uint8_t)number};
     uint32_t words[2] = {__builtin_bswap32(sender->timestamp), __builtin_bswap32(sender->ssrc)};
     memcpy(rtp + 4, words, sizeof words);
-    return fp_observe_rtp(&sender->at, rtp, FRAME_BYTES, sender->now_ns);
+    return fp_observe_rtp(&sender->at, &sender->record, rtp, FRAME_BYTES, sender->now_ns);
 }
 
 /* `steps` frames on, of which only the last is sent. */
@@ -30,13 +31,14 @@ static int64_t skip_to(struct sender *sender, uint32_t number, uint32_t steps) {
 
 static void send_run(struct sender *sender, uint32_t number, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
-        CHECK(skip_to(sender, number + i, 1) == (sender->at.words[FP_RTP_WORD(frames)] == 1 ? FP_RTP_NEW_RUN : 1));
+        bool is_first = sender->at.guard_ticks == 0;
+        CHECK_EQ(skip_to(sender, number + i, 1), is_first ? FP_RTP_NEW_RUN : 1);
     }
 }
 
 static struct fp_rtp_counters read_rtp(const struct sender *sender) {
     struct fp_observation_counters counters;
-    CHECK_EQ(fp_observation_read(&sender->at, &counters), 0);
+    CHECK_EQ(fp_observation_read(&sender->at, &sender->record, &counters), 0);
     const struct fp_rtp_counters *rtp = &counters.rtp;
     uint64_t expected = rtp->past_expected_frames + (uint64_t)(rtp->sequence - rtp->base + 1);
     CHECK_EQ(expected - rtp->lost_frames, rtp->frames - rtp->duplicated_frames - rtp->stray_frames);
@@ -173,19 +175,81 @@ static void test_arrivals_and_other_frames(void) {
         sender.at.enabled = FP_OBSERVE_ARRIVALS;
         (void)send_frame(&sender, 1, false);
         sender.now_ns += intervals_ns[i];
-        fp_observe_other(&sender.at, 60, sender.now_ns);
-        CHECK_EQ(fp_observation_read(&sender.at, &counters), 0);
+        fp_observe_other(&sender.at, &sender.record, 60, sender.now_ns);
+        CHECK_EQ(fp_observation_read(&sender.at, &sender.record, &counters), 0);
         CHECK_EQ(counters.arrivals[buckets[i]], 1);
         CHECK_EQ(counters.rtp.other_frames, 1);
         CHECK_EQ(counters.rtp.bytes, FRAME_BYTES + 60);
     }
 }
 
+static void test_a_wrap_behind_a_marker_is_a_wrap(void) {
+    for (uint32_t marked = 65534; marked <= 65537; marked++) {
+        struct sender sender = open_sender();
+        send_run(&sender, 65500, 10);
+        for (uint32_t i = 65510; i < 65550; i++) {
+            sender.now_ns += STEP_NS;
+            sender.timestamp += STEP_TICKS;
+            CHECK_EQ(send_frame(&sender, i, i == marked), 1);
+        }
+        struct fp_rtp_counters rtp = read_rtp(&sender);
+        CHECK_EQ(rtp.frames, 50);
+        CHECK_EQ(rtp.wraps, 1);
+        CHECK_EQ(rtp.pictures, 1);
+        CHECK_EQ(rtp.sequence, 65549);
+        CHECK_EQ(rtp.lost_frames + rtp.gaps + rtp.stray_frames, 0);
+    }
+}
+
+/* The line's eight small counters overflow, and their window moves: nothing of it shows. */
+static void test_many_intervals(void) {
+    struct sender sender = open_sender();
+    struct fp_observation_counters counters;
+    uint64_t wanted[FP_ARRIVAL_BUCKETS] = {0};
+    sender.at.enabled = FP_OBSERVE_ARRIVALS;
+    (void)send_frame(&sender, 0, false);
+    for (uint32_t i = 1; i < 20000; i++) {
+        uint64_t interval_ns = i % 3 == 0 ? 0 : UINT64_C(1) << (i % 1000 < 300 ? i % 40 : 18);
+        sender.now_ns += interval_ns;
+        wanted[fp_arrival_bucket(interval_ns)]++;
+        (void)send_frame(&sender, i & 0xffff, i % 50 == 0);
+    }
+    CHECK_EQ(fp_observation_read(&sender.at, &sender.record, &counters), 0);
+    for (unsigned i = 0; i < FP_ARRIVAL_BUCKETS; i++) {
+        CHECK_EQ(counters.arrivals[i], wanted[i]);
+    }
+}
+
+/* Frames and bytes of the counter go on, whatever it was observed for. */
+static void test_a_new_run_begins_anew(void) {
+    struct sender sender = open_sender();
+    struct fp_route_counters totals;
+    send_run(&sender, 100, 30);
+    fp_observe_other(&sender.at, &sender.record, 60, sender.now_ns);
+    fp_observation_begin(&sender.at, &sender.record, FP_OBSERVE_RTP);
+    struct fp_observation_counters none;
+    CHECK_EQ(fp_observation_read(&sender.at, &sender.record, &none), 0);
+    CHECK_EQ(none.rtp.frames + none.rtp.bytes + none.rtp.first_ns + (uint64_t)none.rtp.sequence, 0);
+    send_run(&sender, 7, 5);
+    struct fp_rtp_counters rtp = read_rtp(&sender);
+    CHECK_EQ(rtp.frames, 5);
+    CHECK_EQ(rtp.bytes, 5 * FRAME_BYTES);
+    CHECK_EQ(rtp.other_frames + rtp.ssrc_changes + rtp.restarts, 0);
+    CHECK_EQ(fp_observation_read_totals(&sender.at, &sender.record, &totals), 0);
+    CHECK_EQ(totals.frames, 36);
+    CHECK_EQ(totals.bytes, 35 * FRAME_BYTES + 60);
+}
+
 static void test_a_dead_writer_is_torn(void) {
     struct sender sender = open_sender();
     struct fp_observation_counters counters = {.arrivals = {5}};
     sender.at.sequence = 1;
-    CHECK_EQ(fp_observation_read(&sender.at, &counters), FP_E_TORN);
+    CHECK_EQ(fp_observation_read(&sender.at, &sender.record, &counters), FP_E_TORN);
+    CHECK_EQ(counters.arrivals[0], 5);
+    sender = open_sender();
+    (void)send_frame(&sender, 1, false);
+    sender.at.next += 1; /* between the two */
+    CHECK_EQ(fp_observation_read(&sender.at, &sender.record, &counters), FP_E_TORN);
     CHECK_EQ(counters.arrivals[0], 5);
 }
 
@@ -217,6 +281,10 @@ static void test_readers_see_whole_frames(void) {
         CHECK_EQ(rtp.bytes, rtp.frames * FRAME_BYTES);
         CHECK(rtp.frames >= before);
         before = rtp.frames;
+        struct fp_route_counters totals;
+        CHECK_EQ(fp_observation_read_totals(&shared.at, &shared.record, &totals), 0);
+        CHECK_EQ(totals.bytes, totals.frames * FRAME_BYTES);
+        CHECK(totals.frames >= before);
     }
     CHECK_EQ(pthread_join(writer, NULL), 0);
 }
@@ -232,6 +300,9 @@ int main(void) {
     RUN(test_restart_and_new_ssrc);
     RUN(test_pictures);
     RUN(test_arrivals_and_other_frames);
+    RUN(test_a_wrap_behind_a_marker_is_a_wrap);
+    RUN(test_many_intervals);
+    RUN(test_a_new_run_begins_anew);
     RUN(test_a_dead_writer_is_torn);
     RUN(test_readers_see_whole_frames);
     return 0;

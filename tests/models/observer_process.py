@@ -55,13 +55,23 @@ def find_program() -> str:
     return str(path)
 
 
-def observe(events: Iterable[str]) -> list[Any]:
-    """What the program prints for these events, line by line."""
-    text = "".join(f"{event}\n" for event in events)
-    done = subprocess.run([find_program()], input=text, check=False, capture_output=True, text=True)
+def run_program(text: str, *arguments: str) -> list[Any]:
+    """The lines it prints."""
+    done = subprocess.run(
+        [find_program(), *arguments], input=text, check=False, capture_output=True, text=True
+    )
     if done.returncode != 0:
         raise ObserverProcessError(f"exit {done.returncode}: {done.stderr}")
     return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def observe(events: Iterable[str]) -> list[Any]:
+    """What the program prints for these events, line by line: of the observers, and the same in the true loop."""
+    text = "".join(f"{event}\n" for event in events)
+    seen = run_program(text)
+    looped = run_program(text, "loop")
+    assert looped == seen
+    return seen
 
 
 def observe_frames(frames: Iterable[RtpFrame]) -> Counters:
