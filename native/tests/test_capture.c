@@ -123,11 +123,16 @@ static void none_is_taken_unasked(void) {
     rig_close(&rig);
 }
 
-/* What it read whole. Always the frame that is written over next: the writer is in its slot as often as can be. */
+struct reader {
+    struct fp_state *state;
+    uint64_t whole; /* frames it read */
+};
+
+/* Always the frame that is written over next: the writer is in its slot as often as can be. */
 static void *read_oldest(void *argument) {
     static struct fp_captured seen;
-    const struct fp_state *state = argument;
-    uintptr_t whole = 0;
+    struct reader *reader = argument;
+    const struct fp_state *state = reader->state;
     for (uint64_t count = 0; count < RACE_FRAMES;) {
         count = fp_state_count_captured(state);
         uint64_t number = count > FP_CAPTURE_SLOTS ? count - FP_CAPTURE_SLOTS : 0;
@@ -135,26 +140,25 @@ static void *read_oldest(void *argument) {
             uint8_t frame[FRAME_ROOM];
             CHECK_EQ(seen.length_bytes, build((uint32_t)number, frame));
             CHECK(memcmp(seen.bytes, frame, seen.captured_bytes) == 0);
-            whole++;
+            reader->whole++;
         }
     }
-    return (void *)whole;
+    return NULL;
 }
 
 static void a_reader_sees_whole_frames(void) {
     struct rig rig;
-    struct fp_state *reader;
+    struct reader reader = {.whole = 0};
     pthread_t thread;
-    void *whole;
     open_mirror(&rig, 1, 1 << NARROW, 0);
-    CHECK_EQ(fp_state_open(rig.path, &reader), 0);
-    CHECK_EQ(pthread_create(&thread, NULL, read_oldest, reader), 0);
+    CHECK_EQ(fp_state_open(rig.path, &reader.state), 0);
+    CHECK_EQ(pthread_create(&thread, NULL, read_oldest, &reader), 0);
     for (uint32_t number = 0; number < RACE_FRAMES; number++) {
         send(&rig, number);
     }
-    CHECK_EQ(pthread_join(thread, &whole), 0);
-    CHECK((uintptr_t)whole > 0);
-    fp_state_close(reader);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK(reader.whole > 0);
+    fp_state_close(reader.state);
     rig_close(&rig);
 }
 

@@ -13,12 +13,12 @@ static uint64_t read_clock(void) { return now_ns; }
 
 /* Each port's frames to all others, with counter and group from `first` on. */
 static void add_group(struct rig *rig, uint32_t ports, uint16_t first, uint16_t group) {
-    for (uint16_t ingress = 0; ingress < PORTS; ingress++) {
+    for (uint32_t ingress = 0; ingress < PORTS; ingress++) {
         if ((ports >> ingress & 1) != 0) {
             struct fp_route route;
             memset(&route, 0, sizeof route);
             route.match.fields = FP_MATCH_PORT;
-            route.match.key.port = ingress;
+            route.match.key.port = (uint16_t)ingress;
             route.counter = (uint16_t)(first + ingress);
             route.group = group;
             for (uint32_t port = 0; port < PORTS; port++) {
