@@ -6,9 +6,9 @@
  * long.
  *
  * Limits of that: nothing is known in the first two pictures; where one picture has more frames than half a wrap the
- * timestamp says too little; a picture that follows its predecessor in number is taken for a sender that paused; a pause
- * of up to 64 frames and two pictures is taken for slow sending, so that in a flow's first moments it hides how long a
- * gap behind it was.
+ * timestamp says too little; a picture that follows its predecessor in number is taken for a sender that paused; a
+ * pause of up to 64 frames and two pictures is taken for slow sending, so that in a flow's first moments it hides how
+ * long a gap behind it was.
  */
 #include "rtp_judge.h"
 
