@@ -31,6 +31,7 @@ static __attribute__((noinline)) void stage_send(struct fp_burst *burst, const s
         if (__builtin_expect(cursor->run == 0, 0) || __builtin_expect(!fp_cursor_peek(cursor, &place), 0)) {
             cursor->full_frames++;
             fp_burst_drop(burst, FP_DROP_TX_FULL);
+            fp_slot_store(item->frame.slot, item->frame.word); /* it is rewritten: a pipe's sender must know */
             continue;
         }
         fp_cursor_swap(cursor, &place, &item->frame, item->frame.ptr, item->frame.word);

@@ -102,6 +102,32 @@ static void fan_out_copies_all_but_one(void) {
 }
 
 /* One output is full: the other still gets the frame; both full: the frame is dropped. */
+/* The buffer of a frame that was rewritten before its output turned out to be full says so (netmap.h: NS_BUF_CHANGED).
+ */
+static void a_changed_buffer_that_stays_is_marked(void) {
+    struct rig rig;
+    rig_open(&rig, 2, 8, 0, FP_WAIT_BUSY);
+    struct fp_route route = rig_route_of(&media, 0, 1 << 1, 0);
+    route.outputs[0].rewrite.set = FP_SET_DESTINATION_MAC;
+    CHECK_EQ(fp_table_add(rig.table, &route), 0);
+    rig_publish(&rig);
+    for (unsigned round = 0; round < 2; round++) {
+        const struct fp_ring *ring = &rig.ports[0]->rx[0];
+        uint32_t at = ring->shared->head;
+        for (unsigned i = 0; i < 7; i++) {
+            inject(&rig, 0, &media);
+        }
+        CHECK_EQ(fp_worker_turn(rig.worker), 7); /* in the second round none finds room */
+        for (unsigned i = 0; i < 7; i++) {
+            CHECK((ring->shared->slot[at].flags & NS_BUF_CHANGED) != 0);
+            at = fp_ring_next(ring, at);
+        }
+        CHECK_EQ(fp_worker_turn(rig.worker), 0);
+    }
+    CHECK_EQ(rig_counters(&rig, 0).dropped_frames[FP_DROP_TX_FULL], 7);
+    rig_close(&rig);
+}
+
 static void full_ring_drops_and_never_waits(void) {
     struct rig rig;
     rig_open(&rig, 3, 8, 0, FP_WAIT_BUSY);
@@ -392,6 +418,7 @@ int main(void) {
     RUN(other_region_copies);
     RUN(fan_out_copies_all_but_one);
     RUN(full_ring_drops_and_never_waits);
+    RUN(a_changed_buffer_that_stays_is_marked);
     RUN(hostile_slots_are_counted);
     RUN(slots_without_bytes_add_nothing);
     RUN(flags_of_whole_frames_say_nothing);
