@@ -2,13 +2,13 @@
 """Samples of routes' frames out of the workers' state segments, and as a capture file."""
 
 import struct
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from appliance.fastpath import Captured, StateSegment, count_captured, read_captured
 from appliance.fastpath.names import CAPTURE_BYTES, CAPTURE_SLOTS
+from appliance.telemetry.moments import measure_offset_ns
 
 # pcap-savefile(5): nanoseconds, version 2.4, LINKTYPE_ETHERNET.
 _MAGIC_NS, _VERSION, _ETHERNET = 0xA1B23C4D, (2, 4), 1
@@ -47,7 +47,7 @@ class PcapWriter:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._offset_ns = time.time_ns() - time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+        self._offset_ns = measure_offset_ns()
         file.write(struct.pack("=IHHiIII", _MAGIC_NS, *_VERSION, 0, 0, CAPTURE_BYTES, _ETHERNET))
 
     def write(self, frame: Captured) -> None:

@@ -4,10 +4,10 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import NamedTuple, TypeVar
 
 from appliance.fastpath import Discovered, MergeCounters, MergePathCounters, NativeError, StateSegment, names
+from appliance.telemetry.moments import render_monotonic
 from appliance.telemetry.records import DiscoveredRecord, ProtectedRecord, RouteRecord
 
 _Value = TypeVar("_Value")
@@ -15,7 +15,6 @@ _Value = TypeVar("_Value")
 
 # More than the longest window (fp_merge_config.window_ns): what one path brought the other may still bring.
 PATH_SILENT_NS = 2_000_000_000
-_NS_PER_S = 1_000_000_000
 
 
 class MergeIndex(NamedTuple):
@@ -87,19 +86,15 @@ def list_silent_problems(flows: tuple[ProtectedRecord, ...]) -> tuple[str, ...]:
         other = "B" if path == "A" else "A"
         last_ns = (flow.a if path == "A" else flow.b).last_ns
         since = (
-            render_moment(last_ns) if last_ns else f"{render_moment(flow.since_ns)}, when it was configured"
+            render_monotonic(last_ns)
+            if last_ns
+            else f"{render_monotonic(flow.since_ns)}, when it was configured"
         )
         problems.append(
             f"path {path} of flow {flow.name} has sent nothing since {since}; the flow lives by path {other} alone: "
             f"look at the sender, the network and the memberships of path {path}"
         )
     return tuple(problems)
-
-
-def render_moment(monotonic_ns: int) -> str:
-    """A time of CLOCK_MONOTONIC for a person."""
-    seconds = time.time() - (time.monotonic_ns() - monotonic_ns) / _NS_PER_S
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def read_discovered(

@@ -3,11 +3,11 @@
 
 import json
 import time
-from datetime import UTC, datetime
 
 from appliance.config.worker_spec import WorkerFiles
 from appliance.fastpath import NativeError
 from appliance.telemetry.account import count_unaccounted, count_unaccounted_copies
+from appliance.telemetry.moments import render_moment
 from appliance.telemetry.records import PortRecord, WorkerRecord
 
 # A worker beats at least every 200 ms (fastpath.h, heartbeat_ns); ten missed beats are no jitter.
@@ -83,8 +83,7 @@ def _is_settling(port: PortRecord) -> bool:
 
 def _describe_state(port: PortRecord) -> str:
     """What the port waits for, since when, and how often that has happened."""
-    began = datetime.fromtimestamp(port.since_ns / 1e9, UTC)
-    since = f" since {began:%Y-%m-%d %H:%M:%S} UTC, outage {port.outages}"
+    since = f" since {render_moment(port.since_ns)}, outage {port.outages}"
     text = _STATES.get(port.state, "{device} is in state " + port.state + "{since}")
     error = port.open_error or "the interface does not exist"
     return text.format(device=port.device, since=since, error=error)

@@ -12,7 +12,8 @@ from appliance.fastpath import MergePathCounters, Observed, PacingCounters
 from appliance.telemetry import Observation, ProtectedRecord, RouteRecord, WorkerRecord, render_metrics
 from appliance.telemetry import prometheus_media as metrics
 from appliance.telemetry.account import sum_accounts
-from appliance.telemetry.media import PATH_SILENT_NS, find_silent, list_silent_problems, render_moment
+from appliance.telemetry.media import PATH_SILENT_NS, find_silent, list_silent_problems
+from appliance.telemetry.moments import render_monotonic
 
 S = 1_000_000_000
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -66,11 +67,13 @@ def build_flow(silent: tuple[str, ...], last_b_ns: int = 7 * S) -> ProtectedReco
 def test_a_silent_path_is_named() -> None:
     (problem,) = list_silent_problems((build_flow(("B",)), build_flow(())))
     assert problem == (
-        f"path B of flow camera-1 has sent nothing since {render_moment(7 * S)}; the flow lives by path A alone: "
+        f"path B of flow camera-1 has sent nothing since {render_monotonic(7 * S)}; the flow lives by path A alone: "
         "look at the sender, the network and the memberships of path B"
     )
     (problem,) = list_silent_problems((build_flow(("B",), last_b_ns=0),))
-    assert f"has sent nothing since {render_moment(3 * S)}, when it was configured; the flow lives" in problem
+    assert (
+        f"has sent nothing since {render_monotonic(3 * S)}, when it was configured; the flow lives" in problem
+    )
 
 
 def test_a_sender_that_is_off_is_no_problem() -> None:
@@ -78,7 +81,7 @@ def test_a_sender_that_is_off_is_no_problem() -> None:
 
 
 def test_moments_are_told_by_the_clock_on_the_wall() -> None:
-    shown = render_moment(time.monotonic_ns())
+    shown = render_monotonic(time.monotonic_ns())
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", shown)
     wall = {time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(time.time() - ago)) for ago in (0, 1)}
     assert shown in wall
