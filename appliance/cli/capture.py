@@ -6,12 +6,14 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
 import typer
 
 from appliance.cli.options import RuntimeDirOption, StateDirOption
+from appliance.config.entries import resolve_tables
 from appliance.config.schema import Config
 from appliance.config.worker_spec import WorkerFiles, list_worker_files
 from appliance.daemon.folders import Folders, find_folders
@@ -67,7 +69,7 @@ def capture(
 
 def choose_routes(config: Config, names: Sequence[str]) -> set[str]:
     """What the counters of the named routes are called, or of all that mirror. UsageError where there is none."""
-    mirrored = {route.name: route for route in config.routes if route.mirror is not None}
+    mirrored = [route.name for route in config.routes if route.mirror is not None]
     known = ", ".join(mirrored) or "none"
     for name in names:
         if name not in mirrored:
@@ -77,11 +79,9 @@ def choose_routes(config: Config, names: Sequence[str]) -> set[str]:
             )
     if not mirrored:
         raise UsageError("no active route has `mirror:`; add `mirror: 1000` to a route and apply that")
-    return {
-        mirrored[name].render_name(path)
-        for name in names or mirrored
-        for path, _ in mirrored[name].matches or (("", None),)
-    }
+    wanted = set(names or mirrored)
+    entries = chain.from_iterable(resolve_tables(config).entries.values())
+    return {entry.name for entry in entries if entry.route is not None and entry.route.name in wanted}
 
 
 def open_readers(

@@ -179,8 +179,9 @@ def build_entry(
     if route.to_host:
         host = names.host_of(port)
         outputs = () if host is None else (Output(port=host),)
+    name = f"{route.name} path {path}" if path else route.name
     to_host = _are_hosts(names, outputs)
-    return Entry(route.render_name(path), port, match, outputs, to_host, location, route=route, path=path)
+    return Entry(name, port, match, outputs, to_host, location, route=route, path=path)
 
 
 def _are_hosts(names: PortNames, outputs: Iterable[Output]) -> bool:

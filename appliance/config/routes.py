@@ -62,10 +62,6 @@ class Route(Section):
         mirror = "" if self.mirror is None else f"; mirror 1 in {self.mirror}"
         return f"{where} → {self.render_fate()}{seen}{mirror}"
 
-    def render_name(self, path: str) -> str:
-        """What the counters of the frames of one of `matches` are called in status."""
-        return f"{self.name} path {path}" if path else self.name
-
     def render_fate(self) -> str:
         """What becomes of the frames."""
         if self.outputs:
