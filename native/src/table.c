@@ -296,12 +296,11 @@ void fp_table_flat_copy(struct fp_table_flat *to, const struct fp_table_flat *fr
     memcpy(to->entries, from->entries, from->count * sizeof from->entries[0]);
     memcpy(to->mirror, from->mirror, from->count * sizeof from->mirror[0]);
     if (from->count < FP_MAX_ROUTES) {
-        to->entries[FP_MAX_ROUTES - 1].level = UINT8_MAX; /* an empty bucket leads here; what lies here fits no frame */
+        /* An empty bucket leads here: what lies here fits no frame, and merges none before that is known. */
+        to->entries[FP_MAX_ROUTES - 1].level = UINT8_MAX;
+        to->entries[FP_MAX_ROUTES - 1].merge = 0;
     }
     memcpy(to->rewrites + 1, from->rewrites + 1, from->rewrite_count * sizeof from->rewrites[0]);
-    if (from->count < FP_MAX_ROUTES) {
-        to->entries[FP_MAX_ROUTES - 1].merge = 0; /* empty buckets lead here, before it is known that they are */
-    }
     for (uint32_t port = 0; port < FP_MAX_PORTS; port++) {
         to->plain[port] = plain_find(from, port);
     }
