@@ -49,6 +49,7 @@ static void leave(struct fp_worker *worker, struct fp_worker_port *port) {
     port->missed_before = port->counters.missed_frames;
     port->passed_before = port->counters.passed_to_host_frames;
     port->unsent = false;
+    port->synced = false;
     fp_worker_lay_out_fds(worker);
     fp_recovery_hand_over(worker->recovery, port);
 }

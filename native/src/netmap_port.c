@@ -236,6 +236,7 @@ int fp_netmap_open(const struct fp_port_config *config, const struct fp_spec *sp
     netmap->promiscuous = -1;
     netmap->port.info.kind = FP_PORT_NETMAP;
     netmap->port.extra_bursts = EXTRA_BURSTS;
+    netmap->port.poll_syncs = true;
     netmap->port.hands_over = spec->interface[0] == '\0'; /* pipes and VALE ports: each sync may switch processes */
     memcpy(netmap->port.info.spec, config->spec, sizeof netmap->port.info.spec);
     int result = netmap_acquire(&netmap->port);

@@ -47,7 +47,9 @@ struct fp_port {
     struct fp_port_info info;
     bool tx_backlog; /* set by tx_sync: frames are still to be handed to the kernel */
     bool hands_over; /* a tx_sync gives frames to their reader at once, and wakes it; set at opening */
-    bool woken;      /* poll(2) reported the port: set by the worker, cleared by rx_sync where the kind cares */
+    /* poll(2) on its descriptor syncs both directions, as netmap's does; set at opening. */
+    bool poll_syncs;
+    bool woken; /* poll(2) reported the port: set by the worker, cleared by rx_sync where the kind cares */
     /* Bursts of a receive ring a turn takes beyond the first, where a sync costs more than what it is for. */
     uint32_t extra_bursts;
     struct fp_ring *rx;

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sleeping until a port has frames. */
+/*
+ * Sleeping until a port has frames, and syncing all ports of netmap with one system call: its poll(2) sends what waits
+ * in transmit rings and receives into empty rings, of every descriptor in the set (netmap(4), SELECT, POLL). Between
+ * two pipes that is one call a turn instead of five.
+ */
 #include "worker.h"
 #include <errno.h>
 #include <time.h>
@@ -8,6 +12,8 @@ enum { FAULTS = POLLERR | POLLHUP | POLLNVAL };
 
 void fp_worker_lay_out_fds(struct fp_worker *worker) {
     worker->fd_count = 0;
+    worker->poll_any = false;
+    worker->poll_only = true;
     if (worker->recovery != NULL) {
         worker->fds[worker->fd_count++] =
             (struct pollfd){.fd = fp_recovery_returned_fd(worker->recovery), .events = POLLIN};
@@ -17,6 +23,8 @@ void fp_worker_lay_out_fds(struct fp_worker *worker) {
         port->fds = &worker->fds[worker->fd_count];
         port->fd_count = port->port->ops->poll_fds(port->port, port->fds);
         worker->fd_count += port->fd_count;
+        worker->poll_any = worker->poll_any || port->port->poll_syncs;
+        worker->poll_only = worker->poll_only && port->port->poll_syncs;
     }
 }
 
@@ -50,6 +58,10 @@ static void fds_inspect(struct fp_worker *worker) {
         if (fault) {
             worker->now_ns = fp_monotonic_ns();
             fp_worker_sync_done(worker, port, FP_E_SYSTEM);
+        } else if (port->port->poll_syncs && port->fds[0].fd >= 0) {
+            port->synced = true;
+            port->unsent = false;
+            fp_worker_sync_done(worker, port, 0);
         }
     }
 }
@@ -64,12 +76,12 @@ static int timeout_ms(const struct fp_worker *worker) {
     return FP_WAIT_MS;
 }
 
-void fp_worker_wait(struct fp_worker *worker) {
+void fp_worker_poll(struct fp_worker *worker, bool sleep) {
     fds_mask(worker);
-    int ready = poll(worker->fds, worker->fd_count, timeout_ms(worker));
-    if (ready > 0) {
+    int ready = poll(worker->fds, worker->fd_count, sleep ? timeout_ms(worker) : 0);
+    if (ready >= 0) {
         fds_inspect(worker);
-    } else if (ready < 0 && errno != EINTR) {
+    } else if (errno != EINTR) {
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL); /* out of memory: do not spin */
     }
 }

@@ -147,7 +147,8 @@ static void make_room(struct fp_worker *worker, uint32_t frames) {
 static void transmit(struct fp_worker *worker, bool outstanding) {
     for (uint32_t i = 0; i < worker->port_count; i++) {
         struct fp_worker_port *port = &worker->ports[i];
-        bool wanted = port->unsent || (outstanding && has_outstanding(port->port));
+        bool unsent = port->unsent && !(worker->polls && port->port->poll_syncs);
+        bool wanted = unsent || (outstanding && has_outstanding(port->port));
         if (wanted && !fp_worker_port_rests(worker, port)) {
             fp_worker_tx_sync(worker, port);
         }
@@ -160,7 +161,10 @@ static uint32_t receive(struct fp_worker *worker, uint32_t index) {
     if (fp_worker_port_rests(worker, port)) {
         return 0;
     }
-    fp_worker_rx_sync(worker, port);
+    if (!port->synced) {
+        fp_worker_rx_sync(worker, port);
+    }
+    port->synced = false;
     for (uint32_t ring = 0; ring < port->port->info.rx_rings; ring++) {
         uint32_t burst = FP_BURST_FRAMES;
         for (uint32_t i = 0; i <= port->port->extra_bursts && burst == FP_BURST_FRAMES; i++) {
@@ -251,14 +255,19 @@ int fp_worker_run(struct fp_worker *worker) {
     struct fp_segment *segment = worker->segment;
     uint64_t last_frame_ns = 0;
     worker->running = true;
+    worker->polls = true;
     while (atomic_load_explicit(&segment->stop, memory_order_acquire) == 0) {
-        if (fp_worker_turn(worker) > 0) {
+        bool idle = fp_worker_turn(worker) == 0;
+        if (!idle) {
             last_frame_ns = worker->now_ns;
-        } else if (worker->wait == FP_WAIT_POLL ||
-                   (worker->wait == FP_WAIT_ADAPTIVE && worker->now_ns - last_frame_ns > FP_SPIN_NS)) {
-            fp_worker_wait(worker);
+        }
+        bool sleep = (worker->wait == FP_WAIT_POLL && (idle || worker->poll_only)) ||
+                     (worker->wait == FP_WAIT_ADAPTIVE && idle && worker->now_ns - last_frame_ns > FP_SPIN_NS);
+        if (sleep || worker->poll_any) {
+            fp_worker_poll(worker, sleep);
         }
     }
+    worker->polls = false;
     count_missed_last(worker);
     flush(worker);
     fp_media_publish_all(worker);

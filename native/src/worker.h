@@ -16,6 +16,7 @@ struct fp_worker_port {
     bool counters_changed;
     bool copied;            /* frames of the last burst were copied: whole frames are fetched for the next one */
     bool unsent;            /* frames were put into a transmit ring since the last sync */
+    bool synced;            /* poll(2) has received since the last turn */
     uint64_t retry_ns;      /* after a failed sync the port rests until then; 0: it works */
     uint32_t failures;      /* syncs in a row */
     uint64_t missed_before; /* missed_frames of earlier openings */
@@ -46,6 +47,9 @@ struct fp_worker {
     uint64_t merge_due_ns;      /* when the counters of the next merge are published */
     uint32_t merge_next;
     bool running;
+    bool polls;                   /* poll(2) follows each turn, and sends for ports that it syncs */
+    bool poll_any;                /* it syncs a port: laid out with `fds` */
+    bool poll_only;               /* it syncs every port */
     struct fp_recovery *recovery; /* NULL where no port needs it */
     struct pollfd *fds;           /* room for every ring of every port; first of all recovery's */
     uint32_t fd_count;
@@ -76,8 +80,8 @@ void fp_worker_make_absent(struct fp_worker_port *port);
 void fp_worker_count_seen(struct fp_worker_port *port, uint64_t missed, uint64_t passed);
 /* Lays the descriptors of all ports out for poll(2). */
 void fp_worker_lay_out_fds(struct fp_worker *worker);
-/* Sleeps in poll(2) until a port has frames, at most FP_WAIT_MS. */
-void fp_worker_wait(struct fp_worker *worker);
+/* Syncs ports that poll(2) syncs, and where it may `sleep` does until a port has frames, at most FP_WAIT_MS. */
+void fp_worker_poll(struct fp_worker *worker, bool sleep);
 
 uint64_t fp_monotonic_ns(void);
 
