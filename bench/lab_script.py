@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the guest of `make bench-lab` runs, and what its serial log says of it.
 
-The forwarder has CPU 1 for itself, as a worker with `cpu: 1`; generator and receiver share CPU 0. Left to the
-scheduler, any forwarder beside the generator has half the rate it has beside the receiver, and chance decides.
+The forwarder waits in poll(2), as `bridge` does, and has CPU 1 for itself, as a worker with `cpu: 1`; generator and
+receiver share CPU 0. Left to the scheduler, any forwarder beside the generator has half the rate it has beside the
+receiver, and chance decides.
 """
 
 import re
@@ -79,9 +80,9 @@ def _forwarders(place: Place) -> dict[str, str]:
     ports = f"{place.into} {place.out_of}"
     return {
         REFERENCE: f"bridge -w 0 -b 1024 -i {place.into} -i {place.out_of}",  # -b: whole rings
-        "cross-connect": f"bench_wire -n 0 {ports}",
-        "routes": f"bench_wire -n {ROUTES} {ports}",
-        "routes, rewrite": f"bench_wire -n {ROUTES} -r {ports}",
+        "cross-connect": f"bench_wire -w poll -n 0 {ports}",
+        "routes": f"bench_wire -w poll -n {ROUTES} {ports}",
+        "routes, rewrite": f"bench_wire -w poll -n {ROUTES} -r {ports}",
     }
 
 
