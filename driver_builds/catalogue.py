@@ -75,7 +75,9 @@ class Correction(_Strict):
     def _reaches_only_its_own(self) -> Self:
         # Drivers are not built anew for it (plan.build_key): it must not be in what they include.
         if self.driver == "netmap" and not self.file.endswith(".c"):
-            raise ValueError(f"{self.file}: drivers read it too; netmap.ko's corrections are for its own .c files")
+            raise ValueError(
+                f"{self.file}: drivers read it too; netmap.ko's corrections are for its own .c files"
+            )
         return self
 
     @property
