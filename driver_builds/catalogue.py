@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import PurePosixPath
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from driver_builds.errors import ConfigError, UsageError
 
@@ -70,6 +70,15 @@ class Correction(_Strict):
     line: int = Field(ge=1)
     tokens: dict[str, str] = Field(min_length=1)
     why: str
+
+    @model_validator(mode="after")
+    def _reaches_only_its_own(self) -> Self:
+        # Drivers are not built anew for it (plan.build_key): it must not be in what they include.
+        if self.driver == "netmap" and not self.file.endswith(".c"):
+            raise ValueError(
+                f"{self.file}: drivers read it too; netmap.ko's corrections are for its own .c files"
+            )
+        return self
 
     @property
     def patch(self) -> str | None:

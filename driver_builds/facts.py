@@ -107,9 +107,10 @@ def _get_kernel(facts: Mapping[str, Any]) -> str | None:
 def _parse_ansible(facts: Mapping[str, Any], name: str) -> HostFacts:
     """Ansible says the running kernel, and of each interface the driver and where it is on the bus."""
     plain = {key.removeprefix("ansible_"): value for key, value in facts.items()}
+    interfaces = plain.get("interfaces")
     nics = [
         Nic(address=str(fact.get("pciid") or interface), driver=fact["module"])
-        for interface in plain.get("interfaces", [])
+        for interface in (interfaces if isinstance(interfaces, list) else [])
         if isinstance(fact := plain.get(re.sub(r"[-:.]", "_", str(interface))), Mapping)
         and isinstance(fact.get("module"), str)
     ]

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from driver_builds.catalogue import Driver, load_refused_drivers
+from driver_builds.catalogue import Driver, load_corrections, load_refused_drivers
 from driver_builds.lab.results import Result
 from driver_builds.manifest import Manifest, Module, Refused
 from driver_builds.matrix.records import KernelRecord
-from driver_builds.plan import Stage
+from driver_builds.plan import NETMAP, Stage
 
 
 class State(StrEnum):
@@ -73,12 +73,16 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One kernel; `version` is its package version, "" when it was never resolved here."""
+    """One kernel; `version` is its package version, "" when it was never resolved here.
+
+    `behind` are the corrections of today that the netmap.ko it tells of was built without.
+    """
 
     release: str
     distribution: str
     version: str
     cells: tuple[Cell, ...]
+    behind: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,16 @@ def build_row(record: KernelRecord, drivers: Sequence[str]) -> Row:
     manifest = record.manifest
     cells = tuple(_build_cell(record, driver) for driver in drivers)
     distribution = manifest.kernel.distribution if manifest else record.distribution
-    return Row(record.release, distribution, manifest.kernel.version if manifest else record.version, cells)
+    version = manifest.kernel.version if manifest else record.version
+    return Row(record.release, distribution, version, cells, _find_behind(manifest) if manifest else ())
+
+
+def _find_behind(manifest: Manifest) -> tuple[str, ...]:
+    netmap = _find_module(manifest, NETMAP)
+    if netmap is None or not manifest.netmap.pinned:
+        return ()  # another tree has other faults
+    own = [correction.name for correction in load_corrections() if correction.driver == NETMAP]
+    return tuple(name for name in own if name not in netmap.corrections)
 
 
 def _build_cell(record: KernelRecord, driver: str) -> Cell:

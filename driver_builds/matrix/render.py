@@ -18,6 +18,7 @@ def render_json(matrix: Matrix) -> str:
             "release": row.release,
             "distribution": row.distribution,
             "version": row.version,
+            "behind": list(row.behind),
             "cells": {cell.driver: _describe(cell) for cell in row.cells},
         }
         for row in matrix.rows
@@ -51,7 +52,8 @@ def render_text(matrix: Matrix) -> str:
     """For a terminal: one line a kernel and driver, grouped by kernel."""
     lines = []
     for row in matrix.rows:
-        lines.append(f"{row.release} ({_name_kernel(row.distribution, row.version)})")
+        behind = f": netmap.ko without {', '.join(row.behind)}" if row.behind else ""
+        lines.append(f"{row.release} ({_name_kernel(row.distribution, row.version)}){behind}")
         for cell in row.cells:
             vendor = f"  vendor {cell.vendor}" if cell.vendor else ""
             reason = f"{vendor}  {cell.reason}" if cell.reason else vendor

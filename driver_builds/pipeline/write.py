@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from driver_builds import store
+from driver_builds.errors import RefusedAsUnsafe
 from driver_builds.manifest import (
     DEBUG_FOLDER,
     DEBUG_SUFFIX,
@@ -16,6 +17,7 @@ from driver_builds.manifest import (
     Refused,
     render_manifest,
 )
+from driver_builds.modinfo import load_module_info, parse_symbol_versions
 from driver_builds.pipeline.context import BuildContext
 from driver_builds.plan import NETMAP, Step, build_key
 from driver_builds.verify import find_artifact_problems
@@ -25,7 +27,9 @@ def apply_write(build: BuildContext, step: Step) -> None:
     """Puts modules, logs of refused drivers and manifest.json into `build.artifacts`; call with it locked.
 
     Leaves an equal directory alone: modules are reproducible, so building them anew need not change anything.
+    Raises RefusedAsUnsafe when a driver from the cache was built for another netmap.ko than the one beside it.
     """
+    _check_exports(build)
     with store.scratch_beside(build.artifacts) as folder:
         for name, file in build.files.items():
             shutil.copyfile(file, folder / file.name)
@@ -40,6 +44,17 @@ def apply_write(build: BuildContext, step: Step) -> None:
             return
         build.changed = True
         store.replace_directory(folder, build.artifacts)
+
+
+def _check_exports(build: BuildContext) -> None:
+    """A correction of netmap.ko leaves drivers as they are only while what it exports stays the same."""
+    exported = parse_symbol_versions((build.get_folder(NETMAP) / "Module.symvers").read_text("utf-8"))
+    for name, file in build.files.items():
+        imported = load_module_info(file).versions if name != NETMAP else {}
+        other = sorted(name for name, crc in imported.items() if exported.get(name, crc) != crc)
+        if other:
+            reason = f"imports {', '.join(other)} in another version than this netmap.ko exports"
+            raise RefusedAsUnsafe(f"{file}: {reason}; delete {file.parent} to have it built again")
 
 
 def is_equal(artifacts: Path, manifest: str) -> bool:

@@ -4,10 +4,12 @@
 from dataclasses import replace
 
 import pytest
+from pydantic import ValidationError
 
 from appliance.errors import ExitCode as ApplianceExitCode
 from driver_builds.catalogue import (
     SUBSYSTEMS,
+    Correction,
     load_corrections,
     load_drivers,
     load_netmap_pin,
@@ -54,6 +56,14 @@ def test_the_corrections() -> None:
     corrections = load_corrections()
     assert len({correction.name for correction in corrections}) == len(corrections)
     assert {correction.driver for correction in corrections} <= {NETMAP, *load_drivers()}
+
+
+def test_a_correction_of_netmap_ko_is_for_its_own_sources() -> None:
+    own = next(correction for correction in load_corrections() if correction.driver == NETMAP)
+    header = own.model_dump() | {"file": "sys/dev/netmap/netmap_kern.h"}
+    with pytest.raises(ValidationError, match="drivers read it too"):
+        Correction.model_validate(header)
+    assert Correction.model_validate(header | {"driver": "e1000"}).file == header["file"]
 
 
 def test_the_pin() -> None:

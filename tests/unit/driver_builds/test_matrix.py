@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from driver_builds.catalogue import load_drivers, load_refused_drivers
+from driver_builds.catalogue import load_corrections, load_drivers, load_refused_drivers
 from driver_builds.cli.main import app
 from driver_builds.distributions import KernelPackages
 from driver_builds.errors import StageError
@@ -110,6 +110,21 @@ def test_the_default_matrix_has_what_data_refuses(tmp_path: Path) -> None:
     assert states["6.1.0-56-cloud-amd64"]["r8169"]["state"] == "absent", "cloud kernels are built without it"
     assert document["methods"]["mlx5_core"]["method"] == "vendor"
     assert document["methods"]["e1000"] == {"method": "in-tree", "why": load_drivers()["e1000"].why}
+
+
+def test_a_netmap_from_before_a_correction_says_so(tmp_path: Path, manifest: Manifest) -> None:
+    own = [correction.name for correction in load_corrections() if correction.driver == "netmap"]
+    first, *rest = manifest.modules
+    for corrections, behind in ((own, []), (own[:-1], own[-1:]), ([*own, "compat-strncpy"], [])):
+        netmap = first.model_copy(update={"corrections": corrections})
+        records.write_manifest(tmp_path, manifest.model_copy(update={"modules": [netmap, *rest]}))
+        row = build_row(records.load_record(RELEASE, tmp_path), ["netmap", "e1000"])
+        assert list(row.behind) == behind
+        table = Matrix("0" * 40, ("netmap", "e1000"), (row,))
+        pages = [render.render_page(f"matrix.{form}", table) for form in ("md", "html")]
+        for page in (*pages, render.render_text(table)):
+            assert (own[-1] in page) == bool(behind)
+        assert json.loads(render.render_json(table))["kernels"][0]["behind"] == behind
 
 
 def test_a_kernel_that_could_not_be_built_for(tmp_path: Path, manifest: Manifest) -> None:

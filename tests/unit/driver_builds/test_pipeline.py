@@ -121,6 +121,21 @@ def test_one_that_fails_leaves_the_others(miniature: Miniature, stage: str, reas
     assert not context.get_cached("e1000e").exists()
 
 
+def test_a_driver_for_another_netmap_is_not_put_beside_this_one(miniature: Miniature) -> None:
+    layout = '{1, "module_layout"},'
+    source = miniature.get_source("e1000").read_text()
+    miniature.write_driver("e1000", source.replace(layout, f'{layout} {{2, "netmap_attach"}},'))
+    miniature.write_patch("e1000", "depends=", "depends=netmap")
+    _apply(miniature)
+    makefile = miniature.kernel.build / "Makefile"
+    makefile.write_text(makefile.read_text().replace("0x00000002", "0x00000003"))
+    context, _ = _apply(miniature, frozenset({"netmap", "e1000", "e1000e"}))
+    assert find_artifact_problems(context.artifacts) == []
+    with pytest.raises(RefusedAsUnsafe, match=r"e1000\.ko: imports netmap_attach in another version"):
+        _apply(miniature, frozenset({"e1000", "e1000e"}))
+    assert find_artifact_problems(context.artifacts) == []
+
+
 @pytest.fixture
 def correction(miniature: Miniature) -> Correction:
     """e1000's patch takes its dependency from a header of netmap that is wrong; this corrects it."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from driver_builds.catalogue import load_drivers
+from driver_builds.catalogue import load_corrections, load_drivers
 from driver_builds.plan import BuildInputs, Observed, Stage, build_key, plan_build
 
 COLD = """\
@@ -112,3 +112,14 @@ def test_a_modules_key_does_not_depend_on_its_company(inputs: BuildInputs) -> No
     alone = replace(inputs, drivers=inputs.drivers[:1])
     assert build_key(alone, "e1000") == build_key(inputs, "e1000")
     assert build_key(inputs, "e1000") != build_key(inputs, "e1000e")
+
+
+def test_a_correction_of_netmap_ko_leaves_the_drivers_keys(inputs: BuildInputs) -> None:
+    own = tuple(correction for correction in load_corrections() if correction.driver == "netmap")
+    assert own
+    corrected = replace(inputs, corrections=own)
+    assert build_key(corrected, "netmap") != build_key(inputs, "netmap")
+    assert build_key(corrected, "e1000") == build_key(inputs, "e1000")
+    assert plan_build(corrected, Observed()).key != plan_build(inputs, Observed()).key
+    drivers_own = replace(inputs, corrections=load_corrections())
+    assert build_key(drivers_own, "e1000") != build_key(inputs, "e1000")

@@ -34,7 +34,7 @@ _DPKG_OPTIONS = (
     "force-unsafe-io",  # a power cut during the build costs nothing but the build
     *(f"path-exclude=/usr/share/{name}/*" for name in ("man", "doc", "locale", "info")),
 )
-_TOOLS = ("mmdebstrap", "mke2fs", "qemu-img", "qemu-system-x86_64", "ssh", "ssh-keygen")
+_TOOLS = ("mmdebstrap", "mke2fs", "qemu-img", "qemu-system-x86_64", "ssh", "ssh-keygen", "ip", "ptp4l", "pmc")
 
 
 @dataclass(frozen=True)

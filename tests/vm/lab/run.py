@@ -16,6 +16,7 @@ from lab.describe import describe_counts, describe_media, describe_pace, describ
 from lab.errors import LabError
 from lab.exchange import exchange_all
 from lab.guest import Guest, booted, join_nics, run_folder
+from lab.host_services import check_host_services
 from lab.host_stack import check_host_stack
 from lab.media import Media, captures_folder, load_media
 from lab.nics import MEDIA_MACS, MEDIA_NICS, Ports
@@ -140,6 +141,9 @@ class Lab:
             with self.report.phase("host stack"):
                 macs = {nic.port: nic.mac for nic in MEDIA_NICS[self.options.ports]}
                 check_host_stack(guest, macs, self.report)
+            with self.report.phase("ssh and PTP beside media"):
+                slowdown, folder = self.options.slowdown, self.folder
+                check_host_services(guest, macs, self.media, slowdown, folder, self.report)
             with self.report.phase("protection"):
                 check_protection(guest, self.media, self.report)
             self.check_workers(guest, before)

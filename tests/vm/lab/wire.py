@@ -13,7 +13,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -47,9 +47,14 @@ def split_stream(buffer: bytearray) -> list[bytes]:
 
 
 class Wire:
-    """A connected cable end. A thread collects everything the guest sends, all the time, into `received`."""
+    """A connected cable end. A thread collects everything the guest sends, all the time, into `received`.
 
-    def __init__(self, path: Path) -> None:
+    But for frames `divert` takes (it returns True): they are somebody else's, on the same cable.
+    """
+
+    def __init__(self, path: Path, divert: Callable[[bytes], bool] = lambda _frame: False) -> None:
+        self._divert = divert
+        self._sending = threading.Lock()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         try:
@@ -81,7 +86,8 @@ class Wire:
 
     def send(self, data: bytes) -> None:
         """Hand one frame to the guest's NIC; waits while the guest takes none."""
-        self._socket.sendall(_LENGTH.pack(len(data)) + data)
+        with self._sending:
+            self._socket.sendall(_LENGTH.pack(len(data)) + data)
 
     def take(self) -> list[bytes]:
         """Everything received since the last call."""
@@ -94,7 +100,7 @@ class Wire:
         try:
             while chunk := self._socket.recv(_RECEIVE_BYTES):
                 buffer += chunk
-                self.received.extend(split_stream(buffer))
+                self.received.extend(frame for frame in split_stream(buffer) if not self._divert(frame))
             self.problem = None if self._closing else "QEMU closed the cable"
         except (OSError, LabError) as error:
             self.problem = None if self._closing else f"receiving failed: {error}"
