@@ -124,7 +124,8 @@ def _build_rates(port: PortRecord, before: PortRecord | None, elapsed_s: float) 
 
 def _render_device(port: PortRecord) -> str:
     state = "" if port.state == "up" else f" {port.state.upper().replace('_', ' ')}"
-    return f"{port.device} {_ADAPTERS.get(port.adapter, port.adapter)}{state}"
+    sync = "" if port.sync == "calls" else f" {port.sync.replace('_', ' ')}"
+    return f"{port.device} {_ADAPTERS.get(port.adapter, port.adapter)}{sync}{state}"
 
 
 def _build_drops(document: StatusDocument) -> Iterator[Block]:
