@@ -59,6 +59,9 @@ def _build_workers(document: StatusDocument) -> Iterator[Block]:
     if any(not worker.balanced for worker in document.workers):
         yield Line("THE ACCOUNT DOES NOT BALANCE", Tone.BAD)
     yield from (_build_memberships(worker) for worker in document.workers if worker.memberships)
+    for worker in document.workers:
+        if worker.flow_rules:
+            yield Line(f"{worker.name}: {_group(len(worker.flow_rules))} flow rules in NICs")
     yield Line("")
 
 

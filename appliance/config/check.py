@@ -24,6 +24,7 @@ from appliance.config.schema import (
     Route,
     Worker,
 )
+from appliance.config.steering import find_steering_port_problems, find_steering_problems
 from appliance.config.yaml_source import Location, Problem
 
 FindLine = Callable[[Location], int]
@@ -47,6 +48,7 @@ def find_problems(config: Config, find_line: FindLine) -> list[Problem]:
         check_media(config, names),
         _check_defaults(config, names),
         find_host_stack_problems(config, MAX_PORTS_PER_WORKER),
+        find_steering_port_problems(config),
     )
     problems = [problem for check in checks for problem in check]
     if problems:
@@ -56,6 +58,7 @@ def find_problems(config: Config, find_line: FindLine) -> list[Problem]:
         *_check_conflicts(tables, find_line),
         *_check_capacity(tables, config),
         *check_media_capacity(tables, config),
+        *find_steering_problems(config, tables),
     ]
 
 

@@ -112,6 +112,11 @@ class Port(Section):
     ring_slots: RingSlots | None = Field(
         default=None, description="xdp and memory only: slots of each ring, a power of two; absent: 4096"
     )
+    steer: Literal["ntuple"] | None = Field(
+        default=None,
+        description="single queues only: `ntuple`, rules in the NIC send the frames of routes that name this port to "
+        "its queue; absent: the NIC spreads frames over its queues by itself",
+    )
     default: DefaultField | None = Field(
         default=None,
         description="what becomes of frames that no route takes: `drop`, the name of a route, "

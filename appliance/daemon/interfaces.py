@@ -20,7 +20,16 @@ from appliance.host.deferral import (
     plan_deferral_restore,
     read_deferral,
 )
-from appliance.host.knobs import KnobChange, apply_knobs, find_stuck, plan_knobs, plan_restore, read_knobs
+from appliance.host.flow_rules import check_flow_rules
+from appliance.host.knobs import (
+    KnobChange,
+    apply_knobs,
+    find_stuck,
+    plan_knobs,
+    plan_ntuple,
+    plan_restore,
+    read_knobs,
+)
 from appliance.host.ports import find_port_problems, read_host
 
 _log = logging.getLogger(__name__)
@@ -34,8 +43,19 @@ def check_interfaces(specs: Iterable[WorkerSpec]) -> None:
     if not ports:
         return
     problems = find_port_problems(ports, read_host())
+    if not problems:
+        problems = check_flow_rules(list_steered(ports))
     if problems:
         raise HostError("\n".join(problems))
+
+
+def list_steered(ports: Iterable[PortSpec]) -> list[str]:
+    """The interfaces whose NIC sends frames to queues by rules of ours."""
+    return [
+        port.device.interface
+        for port in ports
+        if port.steer is not None and port.device.interface is not None
+    ]
 
 
 def _needs_host(port: PortSpec) -> bool:
@@ -68,7 +88,7 @@ def apply_settings(files: WorkerFiles, spec: WorkerSpec) -> list[str]:
     hosts = _list_host_rings(spec)
     facts = [read_knobs(name, name in hosts) for name in list_interfaces(spec)]
     stuck = find_stuck(facts)
-    changes = plan_knobs(facts)
+    changes = plan_knobs(facts) + plan_ntuple(list_steered(spec.ports))
     deferral = [
         change
         for wanted in list_deferrals(spec)

@@ -52,6 +52,7 @@ class MembershipReport(_Record):
 class WorkerRecord(_Record):
     """One worker. `heartbeat_age_s` is None where its state segment cannot be read.
 
+    `flow_rules`: what the daemon put into NICs for ports with `steer`: `ens4 239.1.2.1:6000 → queue 2`.
     `evicted_flows`: flows without a route that made room for newer ones in `discovered`.
     """
 
@@ -66,6 +67,7 @@ class WorkerRecord(_Record):
     balanced: bool
     account: Account
     memberships: tuple[MembershipRecord, ...] = ()
+    flow_rules: tuple[str, ...] = ()
     evicted_flows: int = 0
 
 
