@@ -59,6 +59,9 @@ def _build_workers(document: StatusDocument) -> Iterator[Block]:
     if any(not worker.balanced for worker in document.workers):
         yield Line("THE ACCOUNT DOES NOT BALANCE", Tone.BAD)
     yield from (_build_memberships(worker) for worker in document.workers if worker.memberships)
+    for worker in document.workers:
+        if worker.flow_rules:
+            yield Line(f"{worker.name}: {_group(len(worker.flow_rules))} flow rules in NICs")
     yield Line("")
 
 
@@ -124,7 +127,8 @@ def _build_rates(port: PortRecord, before: PortRecord | None, elapsed_s: float) 
 
 def _render_device(port: PortRecord) -> str:
     state = "" if port.state == "up" else f" {port.state.upper().replace('_', ' ')}"
-    return f"{port.device} {_ADAPTERS.get(port.adapter, port.adapter)}{state}"
+    sync = "" if port.sync == "calls" else f" {port.sync.replace('_', ' ')}"
+    return f"{port.device} {_ADAPTERS.get(port.adapter, port.adapter)}{sync}{state}"
 
 
 def _build_drops(document: StatusDocument) -> Iterator[Block]:

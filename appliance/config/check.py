@@ -7,6 +7,7 @@ Pure: from a model to the list of its problems; nothing of the host is looked at
 from collections.abc import Callable, Iterable, Iterator
 
 from appliance.config.check_media import check_media, check_media_capacity
+from appliance.config.check_ports import check_port_options
 from appliance.config.check_routes import check_outputs, check_port, check_routes
 from appliance.config.entries import Entry, PortNames, Tables, compute_shape, index_ports, resolve_tables
 from appliance.config.host_stack import find_host_stack_problems
@@ -19,11 +20,11 @@ from appliance.config.schema import (
     MAX_SHAPES_PER_WORKER,
     Config,
     CrossConnect,
-    DeviceKind,
     Port,
     Route,
     Worker,
 )
+from appliance.config.steering import find_steering_port_problems, find_steering_problems
 from appliance.config.yaml_source import Location, Problem
 
 FindLine = Callable[[Location], int]
@@ -38,7 +39,7 @@ def find_problems(config: Config, find_line: FindLine) -> list[Problem]:
     checks = (
         _check_names(config, find_line),
         _check_workers(config, find_line),
-        _check_port_options(config),
+        check_port_options(config),
         _check_devices(config, find_line),
         _check_port_workers(config),
         _check_ports_of_workers(config),
@@ -47,6 +48,7 @@ def find_problems(config: Config, find_line: FindLine) -> list[Problem]:
         check_media(config, names),
         _check_defaults(config, names),
         find_host_stack_problems(config, MAX_PORTS_PER_WORKER),
+        find_steering_port_problems(config),
     )
     problems = [problem for check in checks for problem in check]
     if problems:
@@ -56,6 +58,7 @@ def find_problems(config: Config, find_line: FindLine) -> list[Problem]:
         *_check_conflicts(tables, find_line),
         *_check_capacity(tables, config),
         *check_media_capacity(tables, config),
+        *find_steering_problems(config, tables),
     ]
 
 
@@ -88,25 +91,6 @@ def _check_workers(config: Config, find_line: FindLine) -> Iterator[Problem]:
                 )
         if not config.ports_of(worker.name):
             yield Problem(("workers", index), f"worker {worker.name} has no port; give it one or remove it")
-
-
-def _check_port_options(config: Config) -> Iterator[Problem]:
-    for index, port in enumerate(config.ports):
-        kind = port.device.kind
-        if port.emulated is not None and kind is not DeviceKind.NETMAP:
-            yield Problem(("ports", index, "emulated"), f"{port.device} is no netmap port; remove it")
-        if port.xdp is not None and kind is not DeviceKind.XDP:
-            yield Problem(("ports", index, "xdp"), f"{port.device} is no xdp port; remove it")
-        if port.ring_slots is not None and kind is DeviceKind.NETMAP:
-            yield Problem(
-                ("ports", index, "ring_slots"),
-                f"{port.device} has the rings its driver gives it; remove it, or set them with `ethtool -G`",
-            )
-        if port.xdp is not None and port.xdp.mode == "generic" and port.xdp.copy_mode == "zerocopy":
-            yield Problem(
-                ("ports", index, "xdp", "copy"),
-                "the generic hook always copies; use mode: native or copy: copy",
-            )
 
 
 def _check_devices(config: Config, find_line: FindLine) -> Iterator[Problem]:

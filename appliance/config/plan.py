@@ -126,7 +126,8 @@ def _render(value: object) -> str:
     if value is None:
         return "default"
     if isinstance(value, BaseModel):
-        return "/".join(str(part) for part in value.model_dump().values())
+        parts = (getattr(value, name) for name in type(value).model_fields)
+        return "/".join(_render(part) for part in parts if part is not None)
     if isinstance(value, tuple):
         return "/".join(value) or "none"
     return str(value)

@@ -57,6 +57,29 @@ class Worker(Section):
     wait: WaitMode = Field(default="adaptive", description="what it does when no frame is there")
 
 
+class BusyPoll(Section):
+    """The worker polls the queues of an `xdp:` port itself, instead of the kernel by interrupts."""
+
+    poll_us: int = Field(
+        default=20, ge=1, le=1_000_000, description="SO_BUSY_POLL; no call of the appliance waits for so long"
+    )
+    budget_frames: int = Field(
+        default=64, ge=1, le=65535, description="the most frames one poll of a queue takes"
+    )
+    flush_timeout_us: int = Field(
+        default=200,
+        ge=1,
+        le=100_000,
+        description="gro_flush_timeout of the interface: the kernel polls a queue that nobody has polled for so long",
+    )
+    defer_hard_irqs: int = Field(
+        default=2,
+        ge=1,
+        le=1000,
+        description="napi_defer_hard_irqs of the interface: so many empty polls before interrupts are on again",
+    )
+
+
 class XdpOptions(Section):
     """How an `xdp:` port attaches; the weaker mode is never chosen unasked."""
 
@@ -65,6 +88,10 @@ class XdpOptions(Section):
     )
     copy_mode: Literal["copy", "zerocopy"] = Field(
         default="copy", alias="copy", description="whether frames may be copied, or must not be"
+    )
+    busy_poll: BusyPoll | None = Field(
+        default=None,
+        description="the worker polls the queues itself (`{}`: with the values below); absent: interrupts",
     )
 
 
@@ -84,6 +111,11 @@ class Port(Section):
     xdp: XdpOptions | None = Field(default=None, description="xdp only: how it attaches")
     ring_slots: RingSlots | None = Field(
         default=None, description="xdp and memory only: slots of each ring, a power of two; absent: 4096"
+    )
+    steer: Literal["ntuple"] | None = Field(
+        default=None,
+        description="single queues only: `ntuple`, rules in the NIC send the frames of routes that name this port to "
+        "its queue; absent: the NIC spreads frames over its queues by itself",
     )
     default: DefaultField | None = Field(
         default=None,
@@ -132,6 +164,7 @@ __all__ = [
     "MAX_RING_SLOTS",
     "MIN_RING_SLOTS",
     "NAME_PATTERN",
+    "BusyPoll",
     "Config",
     "CrossConnect",
     "Device",

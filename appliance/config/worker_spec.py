@@ -44,6 +44,7 @@ class PortSpec(_Section):
     xdp: XdpOptions | None = None
     ring_slots: RingSlots | None = None
     host_stack: tuple[HostClass, ...] = ()
+    steer: Literal["ntuple"] | None = None
 
 
 class WorkerSpec(_Section):
@@ -91,6 +92,11 @@ class WorkerFiles:
         return self.folder / "memberships.json"
 
     @property
+    def steering(self) -> Path:
+        """Written by the daemon: the flow rules it put into NICs (`steering`)."""
+        return self.folder / "steering.json"
+
+    @property
     def joined(self) -> Path:
         """Written by the worker: what became of them (`MembershipReport` of telemetry)."""
         return self.folder / "joined.json"
@@ -126,6 +132,7 @@ def _build_port_spec(port: Port) -> PortSpec:
         xdp=xdp,
         ring_slots=port.ring_slots,
         host_stack=tuple(sorted(port.host_stack or ())),
+        steer=port.steer,
     )
 
 

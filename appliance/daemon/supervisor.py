@@ -15,6 +15,7 @@ from appliance.config.entries import resolve_tables
 from appliance.config.load import Loaded
 from appliance.config.memberships import list_memberships
 from appliance.config.schema import Config
+from appliance.config.steering import list_flow_rules
 from appliance.config.worker_spec import WorkerSpec, list_worker_files, worker_files
 from appliance.daemon.adopt import adopt_worker, is_held, read_lock_pid
 from appliance.daemon.counters import ReadBase, RouteCounter, WorkerCounters, assign_counters
@@ -30,6 +31,7 @@ from appliance.daemon.launch import (
 from appliance.daemon.media import assign_media
 from appliance.daemon.memberships import add_memberships, settle_memberships
 from appliance.daemon.publish import build_table, publish_table, read_port_indices
+from appliance.daemon.steering import add_steering, settle_steering
 from appliance.daemon.watch import Watch
 from appliance.errors import ApplianceError, WorkerError
 
@@ -125,6 +127,7 @@ class Supervisor:
     def forget(self, name: str) -> None:
         """Give the interfaces of an ended worker back and remove its folder."""
         files = worker_files(self._runtime_dir, name)
+        settle_steering(files, ())
         restore_settings(files)
         remove_folder(files)
         self._kept_settings.pop(name, None)
@@ -166,13 +169,18 @@ class Supervisor:
         wanted = {
             name: list_memberships(loaded.config, resolved.entries.get(name, [])) for name in self.running
         }
+        rules = {
+            name: list_flow_rules(loaded.config, resolved.entries.get(name, [])) for name in self.running
+        }
         for worker, _ in tables:
             add_memberships(worker, wanted[worker.name])
+            add_steering(worker.files, rules[worker.name])
         for worker, table in tables:
             with table:
                 publish_table(worker.name, worker.state, table, generation, loaded.digest, worker.is_running)
         for name, worker in self.running.items():
             settle_memberships(worker, wanted[name])
+            settle_steering(worker.files, rules[name])
         return counters
 
     def find_ahead(self, generation: int, digest: str) -> list[str]:

@@ -87,6 +87,7 @@ class _Lib:
     FP_MAX_RUN: int
     FP_MERGE_ARENA_BYTES: int
     FP_E_MERGE_MEMORY: int
+    FP_E_NO_BUSY_POLL: int
     FP_OBSERVE_RTP: int
     FP_OBSERVE_ARRIVALS: int
     FP_OBSERVE_PACING: int

@@ -47,6 +47,7 @@ E_REGION: int = lib.FP_E_REGION
 E_MTU: int = lib.FP_E_MTU
 E_SHAPES: int = lib.FP_E_SHAPES
 E_MERGE_MEMORY: int = lib.FP_E_MERGE_MEMORY
+E_NO_BUSY_POLL: int = lib.FP_E_NO_BUSY_POLL
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ DROP_LABELS: tuple[str, ...] = tuple(reason.label for reason in DROP_REASONS)
 # Value -> name of each enumeration, in C's order: {1: "netmap", 2: "xdp", 3: "memory"} and so on.
 KINDS: dict[int, str] = _enum_labels("enum fp_port_kind", "FP_PORT_")
 ADAPTERS: dict[int, str] = _enum_labels("enum fp_adapter", "FP_ADAPTER_")
+SYNCS: dict[int, str] = _enum_labels("enum fp_sync", "FP_SYNC_")
 PORT_STATES: dict[int, str] = _enum_labels("enum fp_port_state", "FP_PORT_IS_")
 WAITS: dict[int, str] = _enum_labels("enum fp_wait", "FP_WAIT_")
 # Code -> its name in C: {-1: "FP_E_INVALID", ...}. 0 is success and left out.

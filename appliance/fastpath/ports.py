@@ -27,6 +27,8 @@ class PortInfo:
     rx_slots: int
     tx_slots: int
     buffer_bytes: int  # the largest frame one slot holds
+    sync: str = "calls"  # how its rings and the kernel meet: enum fp_sync
+    busy_poll_us: int = 0  # with "busy_poll"
 
 
 def read_port_info(source: Any) -> PortInfo:
@@ -42,6 +44,8 @@ def read_port_info(source: Any) -> PortInfo:
         rx_slots=source.rx_slots,
         tx_slots=source.tx_slots,
         buffer_bytes=source.buffer_bytes,
+        sync=names.SYNCS.get(source.sync, str(source.sync)),
+        busy_poll_us=source.busy_poll_us,
     )
 
 
@@ -98,12 +102,14 @@ class Port(Handle):
         xdp_generic: bool = False,
         ring_slots: int = 0,
         host_classes: Iterable[str] = (),
+        busy_poll: tuple[int, int] | None = None,
     ) -> Self:
         """Open a port as named ("netmap:ens4", "xdp:ens4-2", "memory:a").
 
         `region` is needed by xdp: and memory: ports. Each flag names a weaker or stronger mode that is
         taken or refused, never replaced. `ring_slots` is a power of two, 0 for the default (4096).
         `host_classes` ("arp", "ptp", …; xdp: only) are left to the host stack by the XDP program.
+        `busy_poll` (microseconds, frames; xdp: only): SO_BUSY_POLL and SO_BUSY_POLL_BUDGET, preferred.
         NativeError says why the port cannot be opened; then the interface is as it was before.
         """
         flags = (
@@ -112,6 +118,8 @@ class Port(Handle):
             | (lib.FP_OPEN_XDP_GENERIC if xdp_generic else 0)
         )
         config = _build_config(spec, ring_slots, flags, names.parse_host_classes(host_classes))
+        if busy_poll is not None:
+            config.busy_poll_us, config.busy_poll_frames = busy_poll
         out = ffi.new("struct fp_port **")
         if region is None:
             check_result(lib.fp_port_open(config, ffi.NULL, out), f"port {spec}")

@@ -47,6 +47,8 @@ HOST_RING_FEATURES: tuple[str, ...] = (
     "tx-checksum-ipv6",
 )
 
+_NTUPLE = "rx-ntuple-filter"
+
 _IFF_UP = 0x1  # <linux/if.h>
 _IFF_PROMISC = 0x100
 _FLAGS: Mapping[str, int] = {"up": _IFF_UP, "promiscuous": _IFF_PROMISC}
@@ -76,25 +78,27 @@ class KnobChange(BaseModel):
         return f"interface {self.interface}: {self.name} {'on' if self.wanted else 'off'}"
 
 
-def read_knobs(interface: str, host_rings: bool = False) -> KnobFacts:
+def read_knobs(
+    interface: str, host_rings: bool = False, features: tuple[str, ...] = UNWANTED_FEATURES
+) -> KnobFacts:
     """The settings of an interface, `host_rings`: whose host stack sends by way of netmap.
 
     Raises HostError where it does not exist.
     """
-    wanted = UNWANTED_FEATURES + (HOST_RING_FEATURES if host_rings else ())
+    wanted = features + (HOST_RING_FEATURES if host_rings else ())
     try:
         with IPRoute() as route:
             flags = _read_flags(route, interface)
         ethtool = IoctlEthtool(interface)
         try:
-            features, fixed = _read_features(ethtool, wanted)
+            found, fixed = _read_features(ethtool, wanted)
         finally:
             ethtool.close()
     except (OSError, NetlinkError, EthtoolError) as error:
         raise HostError(
             f"interface {interface}: its settings cannot be read: {error}; is it there?"
         ) from error
-    return KnobFacts(interface, {name: bool(flags & bit) for name, bit in _FLAGS.items()}, features, fixed)
+    return KnobFacts(interface, {name: bool(flags & bit) for name, bit in _FLAGS.items()}, found, fixed)
 
 
 def _read_flags(route: IPRoute, interface: str) -> int:
@@ -150,6 +154,15 @@ def plan_knobs(facts: Iterable[KnobFacts]) -> list[KnobChange]:
             if not active
         ]
     return changes
+
+
+def plan_ntuple(interfaces: Iterable[str]) -> list[KnobChange]:
+    """Flow rules on, where the driver has a switch for them and it is off. Raises HostError."""
+    return [
+        KnobChange(interface=interface, name=_NTUPLE, wanted=True)
+        for interface in dict.fromkeys(interfaces)
+        if read_knobs(interface, features=(_NTUPLE,)).features.get(_NTUPLE) is False
+    ]
 
 
 def plan_restore(applied: Iterable[KnobChange]) -> list[KnobChange]:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from appliance.config.steering import load_rules
 from appliance.config.worker_spec import WorkerFiles, list_worker_files
 from appliance.fastpath import NativeError, PortCounters, PortHealth, PortInfo, StateSegment, WorkerSnapshot
 from appliance.telemetry.account import is_balanced, sum_accounts
@@ -87,7 +88,9 @@ def _collect_worker(
     problems = list_worker_problems(worker, files)
     if worker.alive:  # the kernel leaves for a dead one
         report = read_memberships(files, worker.pid)
-        worker = worker.model_copy(update={"memberships": report.memberships})
+        worker = worker.model_copy(
+            update={"memberships": report.memberships, "flow_rules": _read_flow_rules(files)}
+        )
         problems = (
             *problems,
             *list_membership_problems(files, report),
@@ -101,6 +104,13 @@ def _collect_worker(
         discovered=discovered,
         problems=problems,
     )
+
+
+def _read_flow_rules(files: WorkerFiles) -> tuple[str, ...]:
+    try:
+        return tuple(str(rule) for rule in load_rules(files.steering))
+    except (OSError, ValueError):
+        return ()  # the daemon says so
 
 
 def _build_worker(

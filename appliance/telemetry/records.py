@@ -52,6 +52,7 @@ class MembershipReport(_Record):
 class WorkerRecord(_Record):
     """One worker. `heartbeat_age_s` is None where its state segment cannot be read.
 
+    `flow_rules`: what the daemon put into NICs for ports with `steer`: `ens4 239.1.2.1:6000 → queue 2`.
     `evicted_flows`: flows without a route that made room for newer ones in `discovered`.
     """
 
@@ -66,12 +67,15 @@ class WorkerRecord(_Record):
     balanced: bool
     account: Account
     memberships: tuple[MembershipRecord, ...] = ()
+    flow_rules: tuple[str, ...] = ()
     evicted_flows: int = 0
 
 
 class PortRecord(_Record):
     """One port: how it works and every counter of `struct fp_port_counters`. Slots are per ring.
 
+    `sync` is how its rings and the kernel meet: "calls" (system calls) or "busy_poll" (the calls poll the queues,
+    `busy_poll_us` as the kernel has it).
     `state` is "up", "no_link", "down", "gone" or "reopening", since `since_ns` (CLOCK_REALTIME). The worker
     opens a lost port again by itself: `outages` and `reopened` count, `open_error` says why the last try
     failed. `swaps_with` names the ports of its worker that take its frames without a copy.
@@ -88,6 +92,8 @@ class PortRecord(_Record):
     rx_slots: int
     tx_slots: int
     buffer_bytes: int
+    sync: str = "calls"
+    busy_poll_us: int = 0
     state: str = "up"
     since_ns: int = 0
     outages: int = 0

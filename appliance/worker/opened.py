@@ -80,6 +80,7 @@ class OpenedWorker:
                 xdp_generic=port.xdp is not None and port.xdp.mode == "generic",
                 ring_slots=port.ring_slots or 0,
                 host_classes=port.host_stack if port.device.kind is DeviceKind.XDP else (),
+                busy_poll=_read_busy_poll(port),
             )
         except NativeError as error:
             raise WorkerError(self._spec.name, render_refusal(port, error)) from error
@@ -88,6 +89,12 @@ class OpenedWorker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
+
+
+def _read_busy_poll(port: PortSpec) -> tuple[int, int] | None:
+    if port.xdp is None or port.xdp.busy_poll is None:
+        return None
+    return port.xdp.busy_poll.poll_us, port.xdp.busy_poll.budget_frames
 
 
 def _build_host_port(port: PortSpec) -> PortSpec:

@@ -31,7 +31,7 @@
 /* ------------------------------------------------------------------ names */
 
 /* Layout version of the state segment; a daemon refuses a worker of another version. */
-#define FP_STATE_VERSION 5
+#define FP_STATE_VERSION 6
 #define FP_NAME_BYTES 64           /* names and device specs, NUL included */
 #define FP_MAX_PORTS 16            /* ports of one worker */
 #define FP_MAX_OUTPUTS 8           /* outputs of one route */
@@ -69,7 +69,8 @@
     X(FP_E_REGION, -16, "the port needs a memory region with more or larger buffers")                   \
     X(FP_E_SHAPES, -17, "the routes match on too many different sets of fields")                        \
     X(FP_E_MTU, -18, "the interface's MTU allows frames that are longer than the port's buffers")       \
-    X(FP_E_MERGE_MEMORY, -19, "the merges' windows need more memory than a worker may have")
+    X(FP_E_MERGE_MEMORY, -19, "the merges' windows need more memory than a worker may have")            \
+    X(FP_E_NO_BUSY_POLL, -20, "the kernel or the driver does not let a socket poll the queue (preferred busy polling)")
 
 /* Why a frame was dropped: name as in status, what it means. Order is the index in `dropped_frames`. */
 #define FP_DROP_LIST(X)                                                                                    \
@@ -432,6 +433,12 @@ enum fp_adapter {
     FP_ADAPTER_XDP_GENERIC = 6   /* AF_XDP, generic (skb) XDP hook, copy */
 };
 
+/* How a port's rings and the kernel meet. */
+enum fp_sync {
+    FP_SYNC_CALLS = 0,    /* a system call a turn, or as the kernel asks for one; none with memory ports */
+    FP_SYNC_BUSY_POLL = 1 /* AF_XDP: each turn's call polls the queue itself, interrupts are put off */
+};
+
 /* Flags of fp_port_open: each weaker mode must be named, none is a fallback. */
 #define FP_OPEN_ALLOW_EMULATED 0x1 /* netmap: accept the generic adapter */
 #define FP_OPEN_XDP_ZEROCOPY 0x2   /* xdp: bind zero-copy or fail; without it bind copy */
@@ -453,6 +460,11 @@ struct fp_port_config {
     /* Bits of enum fp_host, xdp only: the XDP program leaves these frames to the host stack, before any route; they are
      * not received here. Ports of other kinds are paired with a host port instead: fp_worker_pair_host. */
     uint32_t host_classes;
+    /* xdp only: SO_BUSY_POLL in microseconds and SO_BUSY_POLL_BUDGET, 1..65,535, with SO_PREFER_BUSY_POLL. Both 0:
+     * none. Takes effect where the interface's napi_defer_hard_irqs and gro_flush_timeout are set too, by the daemon.
+     */
+    uint32_t busy_poll_us;
+    uint32_t busy_poll_frames;
 };
 
 struct fp_port_info {
@@ -466,6 +478,8 @@ struct fp_port_info {
     uint32_t rx_slots;        /* per ring; worker */
     uint32_t tx_slots;        /* per ring; worker */
     uint32_t buffer_bytes;    /* largest frame one slot holds, in bytes; worker */
+    uint32_t sync;            /* enum fp_sync; worker */
+    uint32_t busy_poll_us;    /* FP_SYNC_BUSY_POLL: as the kernel says; worker */
 };
 
 struct fp_port;

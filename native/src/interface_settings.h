@@ -13,10 +13,13 @@ struct fp_interface_settings {
     uint32_t features; /* ETHTOOL_GFLAGS: LRO, VLAN tags, ntuple filters, receive hash */
     uint32_t gro;
     uint32_t tx_checksum; /* not 0: the NIC may be left to write checksums; netmap drops host frames that wait for it */
-    int mtu;              /* bytes; 0: unknown */
+    uint32_t defer_hard_irqs;  /* napi_defer_hard_irqs: how often an empty poll puts the interrupt off */
+    uint64_t flush_timeout_ns; /* gro_flush_timeout: for how long */
+    int mtu;                   /* bytes; 0: unknown */
     bool has_features;
     bool has_gro;
     bool has_tx_checksum;
+    bool has_deferral;
 };
 
 void fp_interface_read_settings(const char *name, struct fp_interface_settings *out);

@@ -34,6 +34,10 @@ static int config_check(const struct fp_port_config *config, struct fp_port_conf
         slots < MIN_RING_SLOTS || slots > MAX_RING_SLOTS || (slots & (slots - 1)) != 0) {
         return FP_E_INVALID;
     }
+    if ((config->busy_poll_us != 0) != (config->busy_poll_frames != 0) || config->busy_poll_us > INT32_MAX ||
+        config->busy_poll_frames > UINT16_MAX) {
+        return FP_E_INVALID;
+    }
     *checked = *config;
     checked->ring_slots = slots;
     return 0;
@@ -49,7 +53,8 @@ int fp_port_open(const struct fp_port_config *config, struct fp_region *region, 
     if (result != 0) {
         return result;
     }
-    if ((spec.kind != FP_PORT_NETMAP && region == NULL) || (spec.kind != FP_PORT_XDP && checked.host_classes != 0)) {
+    bool for_xdp = checked.host_classes != 0 || checked.busy_poll_us != 0;
+    if ((spec.kind != FP_PORT_NETMAP && region == NULL) || (spec.kind != FP_PORT_XDP && for_xdp)) {
         return FP_E_INVALID;
     }
     switch (spec.kind) {

@@ -131,7 +131,12 @@ static int queue_open(struct xdp_port *xdp, uint32_t number) {
     struct fp_region *region = xdp->region;
     uint32_t index = xdp->queue_count;
     struct fp_xdp_queue *queue = &xdp->queues[index];
-    bool zero_copy = (config->flags & FP_OPEN_XDP_ZEROCOPY) != 0;
+    const struct fp_xdp_mode mode = {
+        .slots = config->ring_slots,
+        .zero_copy = (config->flags & FP_OPEN_XDP_ZEROCOPY) != 0,
+        .busy_poll_us = config->busy_poll_us,
+        .busy_poll_frames = config->busy_poll_frames,
+    };
     int result = ring_open(region, config->ring_slots, (uint16_t)number, 1, &xdp->port.rx[index]);
     if (result != 0) {
         return result;
@@ -142,7 +147,7 @@ static int queue_open(struct xdp_port *xdp, uint32_t number) {
     queue->tx = &xdp->port.tx[index];
     result = ring_open(region, config->ring_slots, (uint16_t)number, 0, queue->tx);
     if (result == 0) {
-        result = fp_xdp_socket_open(&queue->socket, region, config->ring_slots, xdp->ifindex, number, zero_copy);
+        result = fp_xdp_socket_open(&queue->socket, region, &mode, xdp->ifindex, number);
     }
     if (result == 0) {
         fp_xdp_queue_prime(queue);
@@ -214,6 +219,8 @@ static int xdp_acquire(struct fp_port *port) {
     port->info.adapter = (xdp->config.flags & FP_OPEN_XDP_GENERIC) != 0 ? FP_ADAPTER_XDP_GENERIC
                          : xdp->queues[0].socket.zero_copy              ? FP_ADAPTER_XDP_ZEROCOPY
                                                                         : FP_ADAPTER_XDP_COPY;
+    port->info.busy_poll_us = xdp->queues[0].socket.busy_poll_us;
+    port->info.sync = port->info.busy_poll_us != 0 ? FP_SYNC_BUSY_POLL : FP_SYNC_CALLS;
     return 0;
 }
 

@@ -61,8 +61,9 @@ static void receive_take(struct fp_xdp_queue *queue) {
 int fp_xdp_queue_receive(struct fp_xdp_queue *queue) {
     int result = 0;
     fill_give(queue);
-    if (fp_xdp_needs_wakeup(&queue->socket.fill) && recvfrom(queue->socket.fd, NULL, 0, MSG_DONTWAIT, NULL, NULL) < 0 &&
-        errno != EAGAIN && errno != EBUSY && errno != EINTR) {
+    bool call = queue->socket.busy_poll_us != 0 || fp_xdp_needs_wakeup(&queue->socket.fill);
+    if (call && recvfrom(queue->socket.fd, NULL, 0, MSG_DONTWAIT, NULL, NULL) < 0 && errno != EAGAIN &&
+        errno != EBUSY && errno != EINTR) {
         result = FP_E_SYSTEM;
     }
     receive_take(queue);

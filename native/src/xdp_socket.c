@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "xdp_socket.h"
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { BUSY_TRIES = 50, BUSY_WAIT_NS = 20000000 /* a second together */ };
+enum { FIRST_TOLD_MAJOR = 6, FIRST_TOLD_MINOR = 13 }; /* Linux: see will_be_polled */
 
 #ifndef SOL_XDP
 #define SOL_XDP 283
@@ -114,8 +117,48 @@ static int socket_bind(struct fp_xdp_socket *sock, int ifindex, uint32_t queue, 
     return 0;
 }
 
-static int socket_open(struct fp_xdp_socket *sock, const struct fp_region *region, uint32_t slots, int ifindex,
-                       uint32_t queue, bool zero_copy) {
+/*
+ * Whether the kernel will know which NAPI instance to poll for this socket. Up to Linux 6.12 it learns that from the
+ * first frame. Since 6.13 (napi_config) it is known when the socket is bound, from what the driver says of its queues
+ * (netif_queue_set_napi), or never: then the options are taken and nothing is polled.
+ */
+static bool will_be_polled(int fd) {
+    unsigned instance = 0;
+    unsigned major = 0;
+    unsigned minor = 0;
+    socklen_t size = sizeof instance;
+    struct utsname system;
+    if (getsockopt(fd, SOL_SOCKET, SO_INCOMING_NAPI_ID, &instance, &size) == 0 && instance != 0) {
+        return true;
+    }
+    bool known = uname(&system) == 0 && sscanf(system.release, "%u.%u", &major, &minor) == 2; /* NOLINT(cert-err34-c) */
+    return known && (major < FIRST_TOLD_MAJOR || (major == FIRST_TOLD_MAJOR && minor < FIRST_TOLD_MINOR));
+}
+
+/*
+ * Each of our calls polls the queue once and leaves it with its interrupts off; the kernel takes it back where we do
+ * not call for the interface's gro_flush_timeout (Documentation/networking/napi.rst). None of our calls waits, so that
+ * of SO_BUSY_POLL's time only matters that it is not 0.
+ */
+static int busy_poll_set(struct fp_xdp_socket *sock, const struct fp_xdp_mode *mode) {
+    int prefer = 1;
+    int time_us = (int)mode->busy_poll_us;
+    int budget = (int)mode->busy_poll_frames;
+    socklen_t size = sizeof time_us;
+    if (setsockopt(sock->fd, SOL_SOCKET, SO_PREFER_BUSY_POLL, &prefer, sizeof prefer) != 0 ||
+        setsockopt(sock->fd, SOL_SOCKET, SO_BUSY_POLL, &time_us, sizeof time_us) != 0 ||
+        setsockopt(sock->fd, SOL_SOCKET, SO_BUSY_POLL_BUDGET, &budget, sizeof budget) != 0 ||
+        getsockopt(sock->fd, SOL_SOCKET, SO_BUSY_POLL, &time_us, &size) != 0) {
+        return errno == ENOPROTOOPT ? FP_E_NO_BUSY_POLL : FP_E_SYSTEM;
+    }
+    sock->busy_poll_us = (uint32_t)time_us;
+    return will_be_polled(sock->fd) ? 0 : FP_E_NO_BUSY_POLL;
+}
+
+static int socket_open(struct fp_xdp_socket *sock, const struct fp_region *region, const struct fp_xdp_mode *mode,
+                       int ifindex, uint32_t queue) {
+    uint32_t slots = mode->slots;
+    int result = 0;
     memset(sock, 0, sizeof *sock);
     sock->fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
     if (sock->fd < 0) {
@@ -125,23 +168,26 @@ static int socket_open(struct fp_xdp_socket *sock, const struct fp_region *regio
     int room = (int)(slots * 4096U);
     (void)setsockopt(sock->fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room);
     if (memory_register(sock->fd, region) != 0 || ring_sizes_set(sock->fd, slots) != 0 || rings_map(sock, slots) != 0 ||
-        socket_bind(sock, ifindex, queue, zero_copy) != 0) {
-        int result = code_of_errno();
+        socket_bind(sock, ifindex, queue, mode->zero_copy) != 0) {
+        result = code_of_errno();
+    } else if (mode->busy_poll_us != 0) {
+        result = busy_poll_set(sock, mode);
+    }
+    if (result != 0) {
         int saved = errno;
         fp_xdp_socket_close(sock);
         errno = saved;
-        return result;
     }
-    return 0;
+    return result;
 }
 
 /* The kernel frees a closed socket's queue in the background: a worker that follows another may come too early. */
-int fp_xdp_socket_open(struct fp_xdp_socket *sock, const struct fp_region *region, uint32_t slots, int ifindex,
-                       uint32_t queue, bool zero_copy) {
-    int result = socket_open(sock, region, slots, ifindex, queue, zero_copy);
+int fp_xdp_socket_open(struct fp_xdp_socket *sock, const struct fp_region *region, const struct fp_xdp_mode *mode,
+                       int ifindex, uint32_t queue) {
+    int result = socket_open(sock, region, mode, ifindex, queue);
     for (unsigned tries = 0; result == FP_E_BUSY && tries < BUSY_TRIES; tries++) {
         nanosleep(&(struct timespec){.tv_nsec = BUSY_WAIT_NS}, NULL);
-        result = socket_open(sock, region, slots, ifindex, queue, zero_copy);
+        result = socket_open(sock, region, mode, ifindex, queue);
     }
     return result;
 }

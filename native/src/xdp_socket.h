@@ -25,16 +25,25 @@ struct fp_xdp_ring {
 
 struct fp_xdp_socket {
     int fd;
-    bool zero_copy; /* as the kernel says */
+    bool zero_copy;        /* as the kernel says */
+    uint32_t busy_poll_us; /* as the kernel says; 0: not polled by us */
     struct fp_xdp_ring fill;
     struct fp_xdp_ring completion;
     struct fp_xdp_ring receive;
     struct fp_xdp_ring transmit;
 };
 
-/* Binds queue `queue` of interface `ifindex`, zero-copy or copy as asked, or fails. `slots` is a power of two. */
-int fp_xdp_socket_open(struct fp_xdp_socket *socket, const struct fp_region *region, uint32_t slots, int ifindex,
-                       uint32_t queue, bool zero_copy);
+/* How a socket is bound: what the kernel cannot do is refused, never left out. */
+struct fp_xdp_mode {
+    uint32_t slots; /* of each ring, a power of two */
+    bool zero_copy;
+    uint32_t busy_poll_us; /* 0: none */
+    uint32_t busy_poll_frames;
+};
+
+/* Binds queue `queue` of interface `ifindex`, as asked, or fails. */
+int fp_xdp_socket_open(struct fp_xdp_socket *socket, const struct fp_region *region, const struct fp_xdp_mode *mode,
+                       int ifindex, uint32_t queue);
 void fp_xdp_socket_close(struct fp_xdp_socket *socket); /* also of a partly opened one */
 
 /* Frames the kernel had for this socket and lost, because the receive ring was full or no buffer was there. */

@@ -207,6 +207,7 @@ static void forward(uint32_t flags, enum fp_adapter adapter, const char *mode) {
     wire_exchange(mode, "sa", "sb", FRAMES, WINDOW);
     CHECK_EQ(wire_counters(&appliance, 0).forwarded_frames, FRAMES);
     CHECK_EQ(wire_counters(&appliance, 1).swapped_frames, FRAMES);
+    CHECK_EQ(wire_counters(&appliance, 1).copied_frames, 0);
     CHECK_EQ(wire_counters(&appliance, 1).tx_full_frames, 0);
     wire_appliance_close(&appliance);
     shell("! ip link show wa | grep -q xdp"); /* nothing of us stays behind */

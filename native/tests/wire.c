@@ -21,12 +21,10 @@ static void *run_loop(void *argument) {
     return NULL;
 }
 
-static uint32_t buffers_for(const char *const specs[2], uint32_t ring_slots) {
+static uint32_t buffers_for(const struct fp_port_config configs[2]) {
     uint32_t buffers = 1;
     for (unsigned i = 0; i < 2; i++) {
-        struct fp_port_config config = {.ring_slots = ring_slots};
-        (void)snprintf(config.spec, sizeof config.spec, "%s", specs[i]);
-        int planned = fp_port_plan_buffers(&config);
+        int planned = fp_port_plan_buffers(&configs[i]);
         CHECK(planned >= 0);
         buffers += (uint32_t)planned;
     }
@@ -35,18 +33,27 @@ static uint32_t buffers_for(const char *const specs[2], uint32_t ring_slots) {
 
 void wire_appliance_open(struct wire_appliance *appliance, const char *const specs[2], uint32_t flags,
                          uint32_t ring_slots) {
+    struct fp_port_config configs[2] = {0};
+    for (unsigned i = 0; i < 2; i++) {
+        configs[i].flags = flags;
+        configs[i].ring_slots = ring_slots;
+        (void)snprintf(configs[i].spec, sizeof configs[i].spec, "%s", specs[i]);
+    }
+    wire_appliance_open_as(appliance, configs, FP_WAIT_ADAPTIVE);
+}
+
+void wire_appliance_open_as(struct wire_appliance *appliance, const struct fp_port_config configs[2],
+                            enum fp_wait wait) {
     struct fp_table *table = NULL;
     struct fp_route route = rig_route_of(&media, 0, 1 << 1, 0);
     uint8_t digest[FP_DIGEST_BYTES] = {0};
     (void)snprintf(appliance->path, sizeof appliance->path, "/dev/shm/fp-test-wire-%d", (int)getpid());
     CHECK_EQ(fp_state_create(appliance->path, &appliance->state), 0);
-    CHECK_EQ(fp_worker_create(appliance->state, FP_WAIT_ADAPTIVE, &appliance->worker), 0);
-    CHECK_EQ(fp_region_create(buffers_for(specs, ring_slots), 2048, &appliance->region), 0);
+    CHECK_EQ(fp_worker_create(appliance->state, wait, &appliance->worker), 0);
+    CHECK_EQ(fp_region_create(buffers_for(configs), 2048, &appliance->region), 0);
     for (unsigned i = 0; i < 2; i++) {
-        struct fp_port_config config = {.flags = flags, .ring_slots = ring_slots};
-        (void)snprintf(config.spec, sizeof config.spec, "%s", specs[i]);
-        CHECK_EQ(fp_port_open(&config, appliance->region, &appliance->ports[i]), 0);
-        CHECK_EQ(fp_worker_add_port(appliance->worker, appliance->ports[i], specs[i]), 0);
+        CHECK_EQ(fp_port_open(&configs[i], appliance->region, &appliance->ports[i]), 0);
+        CHECK_EQ(fp_worker_add_port(appliance->worker, appliance->ports[i], configs[i].spec), 0);
     }
     CHECK_EQ(fp_table_create(1, &table), 0);
     CHECK_EQ(fp_table_add(table, &route), 0);

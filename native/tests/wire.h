@@ -20,6 +20,8 @@ extern const struct frame_shape media;
 
 void wire_appliance_open(struct wire_appliance *appliance, const char *const specs[2], uint32_t flags,
                          uint32_t ring_slots);
+void wire_appliance_open_as(struct wire_appliance *appliance, const struct fp_port_config configs[2],
+                            enum fp_wait wait);
 void wire_appliance_close(struct wire_appliance *appliance);
 struct fp_port_counters wire_counters(const struct wire_appliance *appliance, uint32_t port);
 struct fp_port_health wire_health(const struct wire_appliance *appliance, uint32_t port);

@@ -5,6 +5,7 @@ camera:out0 ── in:appliance:red ── red:receiver
                          └─ blue ── blue:receiver
 """
 
+import copy
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -55,6 +56,7 @@ class Studio:
     receiver: Namespace
     appliance: ApplianceProcess
     wait: str = "adaptive"
+    xdp: dict[str, Any] = field(default_factory=dict)  # of every port
     host_stack: list[str] = field(default_factory=list)  # of the ingress port
     devices: dict[str, str] = field(
         default_factory=lambda: {name: f"xdp:{name}" for name in ("in", *OUTPUTS)}
@@ -76,6 +78,7 @@ class Studio:
             "workers": [{"name": "main", "wait": self.wait}],
             "ports": [
                 {"name": name, "device": device, "ring_slots": RING_SLOTS}
+                | ({"xdp": copy.deepcopy(self.xdp)} if self.xdp else {})
                 | ({"host_stack": self.host_stack} if self.host_stack and name == "in" else {})
                 for name, device in self.devices.items()
             ],

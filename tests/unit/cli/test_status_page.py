@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from appliance.cli.console import print_blocks
+from appliance.cli.console import Grid, print_blocks
 from appliance.cli.status import find_exit_code
 from appliance.cli.status_page import build_page
 from appliance.daemon.api import DaemonStatus, GenerationStatus, StatusDocument
@@ -34,6 +34,7 @@ def build_port(name: str, device: str, adapter: str, **counters: int) -> PortRec
         "kind": device.split(":")[0],
         "adapter": adapter,
         "dropped_frames": NO_DROPS,
+        "sync": "calls",
         "state": "up",
         "open_error": None,
         "swaps_with": (),
@@ -220,3 +221,16 @@ def test_page(
     assert max(map(len, shown.splitlines())) <= 80
     assert find_exit_code(document) == exit_code
     check_golden(name, shown)
+
+
+def test_a_port_that_polls_its_queues_itself_is_shown() -> None:
+    document = build_document()
+    polled = document.ports[0].model_copy(
+        update={"device": "xdp:ens5", "adapter": "xdp_zerocopy", "sync": "busy_poll"}
+    )
+    grids = [
+        block
+        for block in build_page(document.model_copy(update={"ports": (polled,)}))
+        if isinstance(block, Grid)
+    ]
+    assert "xdp:ens5 zero-copy busy poll" in [cell for grid in grids for row in grid.rows for cell in row]

@@ -212,6 +212,35 @@ REFUSED: dict[str, tuple[str, str, list[str]]] = {
         "memory:b\n    xdp: {mode: native}",
         ["c.yaml:7: ports[1].xdp: memory:b is no xdp port; remove it"],
     ),
+    "busy poll of the generic hook": (
+        "memory:b",
+        "xdp:ens5\n    xdp: {mode: generic, busy_poll: {}}",
+        [
+            "c.yaml:7: ports[1].xdp.busy_poll: the generic hook has no queue to poll; use mode: native or remove it"
+        ],
+    ),
+    "busy poll without a budget": (
+        "memory:b",
+        "xdp:ens5\n    xdp: {busy_poll: {budget_frames: 0}}",
+        ["c.yaml:7: ports[1].xdp.busy_poll.budget_frames: 0 is too small; at least 1"],
+    ),
+    "two queues of an interface, one polled": (
+        "    device: memory:a\n  - name: red-out\n    device: memory:b",
+        "    device: xdp:ens5-0\n    xdp: {busy_poll: {}}\n  - name: red-out\n    device: xdp:ens5-1",
+        [
+            "c.yaml:5: ports[0].xdp.busy_poll: port red-out of ens5 says otherwise, an interface has one setting for "
+            "all its queues; write the same busy_poll at both"
+        ],
+    ),
+    "two queues of an interface, polled otherwise": (
+        "    device: memory:a\n  - name: red-out\n    device: memory:b",
+        "    device: xdp:ens5-0\n    xdp: {busy_poll: {}}\n  - name: red-out\n    device: xdp:ens5-1\n"
+        "    xdp: {busy_poll: {poll_us: 50}}",
+        [
+            "c.yaml:8: ports[1].xdp.busy_poll: port red-in of ens5 says otherwise, an interface has one setting for "
+            "all its queues; write the same busy_poll at both"
+        ],
+    ),
     "unknown xdp mode": (
         "memory:b",
         "xdp:ens5\n    xdp: {mode: offload}",

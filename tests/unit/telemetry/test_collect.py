@@ -7,11 +7,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_address
 from pathlib import Path
 
 import pytest
 
+from appliance.config.steering import FlowRule, render_rules
 from appliance.config.worker_spec import WorkerFiles, worker_files
 from appliance.fastpath import FrameKey, LoopWorker, MemoryPort, Region, Route, RouteTable, StateSegment
 from appliance.telemetry import Observation, PortRecord, collect_observation
@@ -66,6 +67,8 @@ def test_the_records_are_the_document_of_status(loop: Loop, tmp_path: Path) -> N
     loop.forward(5)
     loop.ports[0].inject(b"short")
     loop.worker.turn()
+    rule = FlowRule("ens4", 2, ip_address("239.1.2.1"), 32, udp_port=6000)
+    worker_files(tmp_path, "main").steering.write_text(render_rules([rule]))
     seen = collect_observation(tmp_path, {"main": {"camera-1": 3, "camera-2": 4}}, {"main": 2})
     document = json.loads(seen.model_dump_json())
     (worker,) = document["workers"]
@@ -88,6 +91,7 @@ def test_the_records_are_the_document_of_status(loop: Loop, tmp_path: Path) -> N
             "dropped_frames": {reason: int(reason == "short") for reason in seen.ports[0].dropped_frames},
         },
         "memberships": [],
+        "flow_rules": ["ens4 239.1.2.1:6000 → queue 2"],
         "evicted_flows": 0,
     }
     assert document["routes"] == [
