@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sleeping until a port has frames. */
-#include "worker.h"
+#include "ordered.h"
 #include <errno.h>
 #include <time.h>
 
@@ -64,9 +64,23 @@ static int timeout_ms(const struct fp_worker *worker) {
     return FP_WAIT_MS;
 }
 
+/* The same, but no longer than until a frame that is held has its turn: a window may last less than poll(2) can tell.
+ */
+static struct timespec timeout(const struct fp_worker *worker) {
+    uint64_t wait_ns = (uint64_t)timeout_ms(worker) * 1000000U;
+    uint64_t due_ns = worker->ordering != NULL ? worker->ordering->due_ns : UINT64_MAX;
+    if (due_ns != UINT64_MAX) {
+        uint64_t now_ns = worker->clock_ns();
+        uint64_t left_ns = due_ns > now_ns ? due_ns - now_ns : 0;
+        wait_ns = left_ns < wait_ns ? left_ns : wait_ns;
+    }
+    return (struct timespec){.tv_nsec = (long)wait_ns};
+}
+
 void fp_worker_wait(struct fp_worker *worker) {
     fds_mask(worker);
-    int ready = poll(worker->fds, worker->fd_count, timeout_ms(worker));
+    struct timespec most = timeout(worker);
+    int ready = ppoll(worker->fds, worker->fd_count, &most, NULL);
     if (ready > 0) {
         fds_inspect(worker);
     } else if (ready < 0 && errno != EINTR) {
