@@ -6,6 +6,7 @@ Pure: from a model to the list of its problems; nothing of the host is looked at
 
 from collections.abc import Callable, Iterable, Iterator
 
+from appliance.config.check_holding import check_hold_capacity, check_holding
 from appliance.config.check_media import check_media, check_media_capacity
 from appliance.config.check_routes import check_outputs, check_port, check_routes
 from appliance.config.entries import Entry, PortNames, Tables, compute_shape, index_ports, resolve_tables
@@ -45,6 +46,7 @@ def find_problems(config: Config, find_line: FindLine) -> list[Problem]:
         _check_cross_connects(config, names, find_line),
         check_routes(config, names),
         check_media(config, names),
+        check_holding(config, names),
         _check_defaults(config, names),
         find_host_stack_problems(config, MAX_PORTS_PER_WORKER),
     )
@@ -56,6 +58,7 @@ def find_problems(config: Config, find_line: FindLine) -> list[Problem]:
         *_check_conflicts(tables, find_line),
         *_check_capacity(tables, config),
         *check_media_capacity(tables, config),
+        *check_hold_capacity(config),
     ]
 
 

@@ -27,6 +27,8 @@ class PortInfo:
     rx_slots: int
     tx_slots: int
     buffer_bytes: int  # the largest frame one slot holds
+    hold_buffers: int = 0  # of its region, for frames that merges hold
+    hold_bytes: int = 0  # of memory these take
 
 
 def read_port_info(source: Any) -> PortInfo:
@@ -42,6 +44,8 @@ def read_port_info(source: Any) -> PortInfo:
         rx_slots=source.rx_slots,
         tx_slots=source.tx_slots,
         buffer_bytes=source.buffer_bytes,
+        hold_buffers=source.hold_buffers,
+        hold_bytes=source.hold_bytes,
     )
 
 

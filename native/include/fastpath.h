@@ -470,9 +470,8 @@ struct fp_port_info {
     uint32_t rx_slots;        /* per ring; worker */
     uint32_t tx_slots;        /* per ring; worker */
     uint32_t buffer_bytes;    /* largest frame one slot holds, in bytes; worker */
-    uint32_t hold_buffers;    /* of its region, for frames that merges hold (fp_worker_hold); worker */
-    uint32_t unused;
-    uint64_t hold_bytes; /* of memory these take, all in all; worker */
+    uint64_t hold_buffers;    /* of its region, for frames that merges hold (fp_worker_hold); worker */
+    uint64_t hold_bytes;      /* of memory these take, all in all; worker */
 };
 
 struct fp_port;
