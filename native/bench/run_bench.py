@@ -159,13 +159,13 @@ def render_media(results: list[dict[str, Any]]) -> str:
 def render_held(results: list[dict[str, Any]]) -> str:
     """A table of what bench_hold says."""
     lines = [
-        "| case                          | bytes | frames in    |      ns | Mframes/s | held at most | memory (bytes) |",
-        "| ----------------------------- | ----: | ------------ | ------: | --------: | -----------: | -------------: |",
+        "| case                          | bytes | frames in    |      ns | Mframes/s | held at most | memory bytes |",
+        "| ----------------------------- | ----: | ------------ | ------: | --------: | -----------: | -----------: |",
     ]
     for one in results:
         lines.append(
             f"| {one['case']:29} | {one['bytes']:5} | {RESIDENCE[one['memory']]:12} | {one['ns']:7.2f} "
-            f"| {one['mpps']:9.1f} | {one['held_most']:12,} | {one['hold_bytes']:14,} |"
+            f"| {one['mpps']:9.1f} | {one['held_most']:12,} | {one['hold_bytes']:12,} |"
         )
     return "\n".join(lines)
 
