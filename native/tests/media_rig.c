@@ -75,6 +75,7 @@ void media_inject(struct rig *rig, uint32_t port, const struct media_frame *fram
     rtp[3] = (uint8_t)frame->sequence;
     put_u32(rtp + 4, frame->timestamp);
     put_u32(rtp + 8, frame->ssrc);
+    put_u32(rtp + 12, frame->mark);
     CHECK_EQ(fp_memory_inject(rig->ports[port], bytes, length), 0);
 }
 
@@ -97,6 +98,7 @@ int media_collect(struct rig *rig, struct media_frame *out) {
         .sequence = fp_load_u16(rtp + 2),
         .timestamp = fp_load_u32(rtp + 4),
         .ssrc = fp_load_u32(rtp + 8),
+        .mark = fp_load_u32(rtp + 12),
         .marker = rtp[1] >> 7,
         .not_rtp = rtp[0] != 0x80,
     };

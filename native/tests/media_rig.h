@@ -12,6 +12,7 @@ struct media_frame {
     uint16_t sequence;
     uint32_t timestamp;
     uint32_t ssrc;
+    uint32_t mark; /* the first four bytes of the payload */
     uint8_t marker;
     uint8_t not_rtp;
 };
