@@ -67,10 +67,10 @@ static int extra_map(struct fp_netmap_extra *extra, const struct nmreq_register 
 
 /* Each free buffer begins with the index of the next one. */
 static int list_take(struct fp_netmap_extra *extra, uint32_t count, uint32_t *out) {
-    const struct fp_ring *ring = &extra->view.rx[0];
+    const struct fp_ring *ring = extra->view.rx;
     uint32_t buffer = *extra->head;
     for (uint32_t i = 0; i < count; i++) {
-        if (buffer < ring->first_buffer || buffer >= ring->buffer_count) {
+        if (ring == NULL || buffer < ring->first_buffer || buffer >= ring->buffer_count) {
             errno = EPROTO;
             return FP_E_SYSTEM;
         }

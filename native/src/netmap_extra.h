@@ -16,7 +16,7 @@
 struct fp_netmap_extra;
 
 /* `out` gets their indices. FP_E_REGION where the kernel has not so many. */
-int fp_netmap_extra_open(uint32_t region, uint32_t count, uint32_t *out, struct fp_netmap_extra **extra);
+int fp_netmap_extra_open(uint32_t region, uint32_t count, uint32_t *out, struct fp_netmap_extra **made);
 /* Buffer 0 of the region, in a mapping that lasts until the end. */
 uint8_t *fp_netmap_extra_buffers(const struct fp_netmap_extra *extra);
 /* Notes a buffer for the kernel, which gets all of them with the close. */

@@ -85,7 +85,7 @@ static void test_a_hole_is_filled(void) {
     CHECK_EQ(collect(&rig, &next), 10);
     CHECK_EQ(held_of(&rig), 29);
     CHECK_EQ(media_merge(&rig, NUMBER).held_frames, 29);
-    CHECK_EQ(rig.worker->ordering->due_ns, media_clock() - 28 * STEP_NS + WINDOW_NS + 1);
+    CHECK_EQ(rig.worker->ordering->due_ns, media_clock() - 28ULL * STEP_NS + WINDOW_NS + 1);
     rig_check_buffers(&rig);
     bring_all(&rig, 1, 0, 11);
     CHECK_EQ(collect(&rig, &next), 30);
