@@ -43,7 +43,7 @@ soak: lab-asked build/lab-packages.stamp setup ## media through a deployed guest
 
 bench: setup ## nanoseconds a frame of the true loop, beside a floor and testpmd; also as build/bench.json, and as a page (PAGE=…)
 	@[ -d build/bench ] || meson setup -Dextension=false --buildtype=release build/bench >/dev/null
-	ninja -C build/bench native/bench/bench_forward native/bench/bench_media >/dev/null
+	ninja -C build/bench native/bench/bench_forward native/bench/bench_media native/bench/bench_hold >/dev/null
 	$(PYTHON) -P native/bench/run_bench.py build/bench/native/bench/bench_forward build/bench.json $(PAGE)
 
 .PHONY: netmap-asked

@@ -51,6 +51,10 @@ def _build_sum(flow: ProtectedRecord) -> Line:
         path, other, sign = ("B", "A", 1) if mean_ns >= 0 else ("A", "B", -1)
         low, high = sorted((sign * least_ns, sign * most_ns))
         text += f"; {path} behind {other} {_render_ms(sign * mean_ns)} ms ({_render_ms(low)} to {_render_ms(high)})"
+    if flow.most_held_frames:
+        text += (
+            f"; held {flow.held_frames:,} (most {flow.most_held_frames:,}, skipped {flow.skipped_frames:,})"
+        )
     return Line(text, Tone.BAD if flow.lost_frames or flow.silent_paths else Tone.PLAIN)
 
 

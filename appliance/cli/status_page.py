@@ -62,6 +62,7 @@ def _build_workers(document: StatusDocument) -> Iterator[Block]:
     for worker in document.workers:
         if worker.flow_rules:
             yield Line(f"{worker.name}: {_group(len(worker.flow_rules))} flow rules in NICs")
+    yield from _build_held(document)
     yield Line("")
 
 
@@ -71,6 +72,17 @@ def _build_worker(worker: WorkerRecord) -> list[str]:
     dropped = sum(account.dropped_frames.values())
     numbers = (account.received_frames, account.forwarded_frames, dropped)
     return [worker.name, pid, str(worker.generation), str(worker.restarts), *map(_group, numbers)]
+
+
+def _build_held(document: StatusDocument) -> Iterator[Line]:
+    """Of each memory region with buffers for frames that wait: ports share them."""
+    regions = {(port.worker, port.region): port for port in document.ports if port.hold_buffers}
+    for (worker, region), first in regions.items():
+        held = sum(
+            port.held_frames for port in document.ports if (port.worker, port.region) == (worker, region)
+        )
+        memory = f"{_group(first.hold_buffers)} buffers, {_group(first.hold_bytes)} bytes"
+        yield Line(f"{worker}: {_group(held)} frames held now, in {memory}")
 
 
 def _build_memberships(worker: WorkerRecord) -> Line:

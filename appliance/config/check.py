@@ -6,6 +6,7 @@ Pure: from a model to the list of its problems; nothing of the host is looked at
 
 from collections.abc import Callable, Iterable, Iterator
 
+from appliance.config.check_holding import check_hold_capacity, check_holding
 from appliance.config.check_media import check_media, check_media_capacity
 from appliance.config.check_ports import check_port_options
 from appliance.config.check_routes import check_outputs, check_port, check_routes
@@ -46,6 +47,7 @@ def find_problems(config: Config, find_line: FindLine) -> list[Problem]:
         _check_cross_connects(config, names, find_line),
         check_routes(config, names),
         check_media(config, names),
+        check_holding(config, names),
         _check_defaults(config, names),
         find_host_stack_problems(config, MAX_PORTS_PER_WORKER),
         find_steering_port_problems(config),
@@ -59,6 +61,7 @@ def find_problems(config: Config, find_line: FindLine) -> list[Problem]:
         *_check_capacity(tables, config),
         *check_media_capacity(tables, config),
         *find_steering_problems(config, tables),
+        *check_hold_capacity(config),
     ]
 
 

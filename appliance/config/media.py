@@ -172,12 +172,22 @@ class Protect(Section):
     bits_per_s: int | None = Field(
         default=None, ge=1, description="bits a second of one path; with `frames_per_s` and class C only"
     )
+    release: Literal["first-copy", "in-order"] = Field(
+        default="first-copy",
+        description="`first-copy`: the copy that comes first goes on at once; `in-order`: frames behind a hole are "
+        "held until it is filled or the window has passed, in buffers of the ports' memory",
+    )
     silence_ms: int | None = Field(
         default=None,
         ge=1,
         le=60_000,
         description="a path without a frame for longer is silent; absent: 200 ms, or the window where that is more",
     )
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether frames leave in order."""
+        return self.release == "in-order"
 
     def __str__(self) -> str:
         """`A red-in 239.1.1.1:5004, B blue-in 239.1.2.1:5004 (class B, 1080p50)`."""
@@ -187,4 +197,6 @@ class Protect(Section):
             for name in ("format", "frames_per_s", "bits_per_s", "silence_ms")
             if (value := getattr(self, name)) is not None
         ]
+        if self.is_ordered:
+            rest.append(f"release {self.release}")
         return f"A {self.a}, B {self.b} ({', '.join([window, *rest])})"

@@ -22,6 +22,7 @@ MERGE_ARENA_BYTES = 536_870_912
 MIN_MERGE_SLOTS = 512
 _RESERVED_SLOTS = 192
 _SLOT_BYTES = 8
+_HELD_BYTES = 8  # of each slot more, where frames are held
 _HEAD_BYTES = 1024
 
 # ST 2022-7:2019, receiver classes.
@@ -38,11 +39,13 @@ class MergePlan:
     slots: int
     silence_ns: int
     """0: what the fast path takes by itself."""
+    hold_frames: int = 0
+    """At most, of a flow that leaves in order: a window's, and a quarter to spare. 0: the first copy goes on."""
 
     @property
     def bytes(self) -> int:
         """Memory of the worker it takes, not less than it does."""
-        return _HEAD_BYTES + self.slots * _SLOT_BYTES
+        return _HEAD_BYTES + self.slots * (_SLOT_BYTES + (_HELD_BYTES if self.hold_frames else 0))
 
 
 def find_window_ns(path_class: str, bits_per_s: int) -> int:
@@ -52,11 +55,16 @@ def find_window_ns(path_class: str, bits_per_s: int) -> int:
     return int(_CLASS_MS[path_class] * NS_PER_MS)
 
 
+def plan_frames(window_ns: int, frames_per_s: int) -> int:
+    """Frames of a window, with a quarter to spare: senders of video pause between pictures and catch up."""
+    frames = window_ns * frames_per_s // NS_PER_S + 1
+    return frames + frames // 4
+
+
 def plan_slots(window_ns: int, frames_per_s: int) -> int:
     """The least slots in which a window at this rate fits, with a quarter to spare; a power of two."""
-    frames = window_ns * frames_per_s // NS_PER_S + 1
     slots = MIN_MERGE_SLOTS
-    while slots - _RESERVED_SLOTS < frames + frames // 4:
+    while slots - _RESERVED_SLOTS < plan_frames(window_ns, frames_per_s):
         slots *= 2
     return slots
 
@@ -92,4 +100,5 @@ def plan_merge(route: Route) -> MergePlan:
         assert protect.window_class is not None
         window_ns = find_window_ns(protect.window_class, bits_per_s)
     silence_ns = (protect.silence_ms or 0) * NS_PER_MS
-    return MergePlan(window_ns, plan_slots(window_ns, frames_per_s), silence_ns)
+    hold_frames = plan_frames(window_ns, frames_per_s) if protect.is_ordered else 0
+    return MergePlan(window_ns, plan_slots(window_ns, frames_per_s), silence_ns, hold_frames)

@@ -4,13 +4,15 @@
 Pure. `appliance.daemon` carries the actions out in this order.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
-from appliance.config.schema import Config, CrossConnect, Output, Route
+from appliance.config.holding import render_hold
+from appliance.config.schema import Config, CrossConnect, DeviceKind, Output, Route
 from appliance.config.worker_spec import PortSpec, WorkerSpec, build_worker_spec
 
 
@@ -84,7 +86,9 @@ def _plan_workers(before: Mapping[str, WorkerSpec], after: Mapping[str, WorkerSp
     for name, spec in after.items():
         if name not in before:
             ports = ", ".join(str(port.device) for port in spec.ports)
-            yield Action(kind=ActionKind.START_WORKER, subject=name, reason=f"ports {ports}")
+            held = sum(_sum_held(spec.ports).values())
+            reason = f"ports {ports}; holds {render_hold(held)}" if held else f"ports {ports}"
+            yield Action(kind=ActionKind.START_WORKER, subject=name, reason=reason)
 
 
 def build_specs(config: Config | None) -> dict[str, WorkerSpec]:
@@ -98,7 +102,11 @@ def explain_spec_change(before: WorkerSpec, after: WorkerSpec) -> str | None:
 
     The order of ports is no change: routes are published by the indices of the running worker.
     """
-    changes = [*_explain_fields(before, after), *_explain_ports(before.ports, after.ports)]
+    changes = [
+        *_explain_fields(before, after),
+        *_explain_ports(before.ports, after.ports),
+        *_explain_held(before.ports, after.ports),
+    ]
     return ", ".join(changes) if changes else None
 
 
@@ -117,9 +125,28 @@ def _explain_ports(before: tuple[PortSpec, ...], after: tuple[PortSpec, ...]) ->
         if name not in old or old[name] == port:
             continue
         for field in PortSpec.model_fields:
+            if field == "hold_frames":
+                continue  # below
             seen, wanted = getattr(old[name], field), getattr(port, field)
             if seen != wanted:
                 yield f"port {name} {field} {_render(seen)} → {_render(wanted)}"
+
+
+def _explain_held(before: tuple[PortSpec, ...], after: tuple[PortSpec, ...]) -> Iterator[str]:
+    """Buffers are taken at the start of a worker: it goes on with more than it needs, not with less."""
+    had = _sum_held(before)
+    for kind, frames in _sum_held(after).items():
+        if frames > had.get(kind, 0):
+            yield f"{kind} ports hold {had.get(kind, 0):,} → {render_hold(frames)}"
+
+
+def _sum_held(ports: tuple[PortSpec, ...]) -> Counter[str]:
+    """Frames held, by what memory they lie in."""
+    held: Counter[str] = Counter()
+    for port in ports:
+        if port.hold_frames:
+            held["netmap" if port.device.kind is DeviceKind.NETMAP else "xdp and memory"] += port.hold_frames
+    return held
 
 
 def _render(value: object) -> str:

@@ -13,6 +13,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from appliance.config.holding import plan_hold_frames
 from appliance.config.host_stack import HostClass
 from appliance.config.schema import (
     Config,
@@ -45,6 +46,8 @@ class PortSpec(_Section):
     ring_slots: RingSlots | None = None
     host_stack: tuple[HostClass, ...] = ()
     steer: Literal["ntuple"] | None = None
+    hold_frames: int = Field(default=0, ge=0)
+    """Merges hold so many of the flows whose path A it brings: buffers of its memory region beside the rings'."""
 
 
 class WorkerSpec(_Section):
@@ -118,12 +121,13 @@ def build_worker_spec(config: Config, name: str) -> WorkerSpec:
     """The spec of worker `name` of a checked configuration. KeyError where it has no such worker."""
     for worker in config.workers:
         if worker.name == name:
-            ports = tuple(_build_port_spec(port) for port in config.ports_of(name))
+            held = plan_hold_frames(config.routes)
+            ports = tuple(_build_port_spec(port, held.get(port.name, 0)) for port in config.ports_of(name))
             return WorkerSpec(name=name, cpu=worker.cpu, wait=worker.wait, ports=ports)
     raise KeyError(name)
 
 
-def _build_port_spec(port: Port) -> PortSpec:
+def _build_port_spec(port: Port, hold_frames: int) -> PortSpec:
     xdp = (port.xdp or XdpOptions()) if port.device.kind is DeviceKind.XDP else None
     return PortSpec(
         name=port.name,
@@ -133,6 +137,7 @@ def _build_port_spec(port: Port) -> PortSpec:
         ring_slots=port.ring_slots,
         host_stack=tuple(sorted(port.host_stack or ())),
         steer=port.steer,
+        hold_frames=hold_frames,
     )
 
 

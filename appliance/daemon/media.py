@@ -112,7 +112,11 @@ class TableMedia:
             return
         plan = plan_merge(route)
         config = MergeConfig(
-            id=merge.id, window_ns=plan.window_ns, slots=plan.slots, silence_ns=plan.silence_ns
+            id=merge.id,
+            window_ns=plan.window_ns,
+            slots=plan.slots,
+            silence_ns=plan.silence_ns,
+            hold_frames=plan.hold_frames,
         )
         self._table.add_merge(merge.number, config)
         self._merges.add(route.name)

@@ -19,6 +19,7 @@ from appliance.config.steering import list_flow_rules
 from appliance.config.worker_spec import WorkerSpec, list_worker_files, worker_files
 from appliance.daemon.adopt import adopt_worker, is_held, read_lock_pid
 from appliance.daemon.counters import ReadBase, RouteCounter, WorkerCounters, assign_counters
+from appliance.daemon.held import check_held_regions, read_regions
 from appliance.daemon.interfaces import apply_settings, restore_settings
 from appliance.daemon.launch import (
     RunningWorker,
@@ -163,6 +164,7 @@ class Supervisor:
             entries, before = resolved.entries.get(name, []), previous.get(name, {})
             assigned = assign_counters(before, resolved.list_fates(name), _read_base(worker))
             counters[name] = assign_media(before, assigned, entries, generation, time.monotonic_ns())
+            check_held_regions(name, entries, read_regions(worker.state))
             indices = read_port_indices(worker.state)
             table = build_table(name, entries, indices, counters[name], loaded.config.discover)
             tables.append((worker, table))

@@ -53,7 +53,7 @@ class MergeConfig:
     """A merge (ST 2022-7). Another `id` (not 0) makes it begin anew; `slots` is what `plan_slots` says.
 
     A path without frames for `silence_ns` is silent; 0: 200 ms, or the window where that is more. `hold_frames` other
-    than 0 (release in order) is refused with E_UNSUPPORTED.
+    than 0: release in order, of at most so many frames that wait, in buffers of `LoopWorker.hold`.
     """
 
     id: int

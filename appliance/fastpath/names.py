@@ -24,6 +24,8 @@ MAX_MERGES: int = lib.FP_MAX_MERGES  # of one table
 MAX_MERGE_SLOTS: int = lib.FP_MAX_MERGE_SLOTS  # of one merge
 MAX_PACING: int = lib.FP_MAX_PACING  # formats of one table
 MAX_RUN: int = lib.FP_MAX_RUN
+MAX_HOLD_BUFFERS: int = lib.FP_MAX_HOLD_BUFFERS  # of one memory region, for frames that merges hold
+HOLD_SPARE_FRAMES: int = lib.FP_HOLD_SPARE_FRAMES
 MERGE_ARENA_BYTES: int = lib.FP_MERGE_ARENA_BYTES  # of all merges of a worker
 NO_VLAN: int = lib.FP_VLAN_NONE  # key field: the frame carries no such tag
 NOT_RTP: int = lib.FP_NOT_RTP  # key field payload_type: the frame carries no RTP
@@ -48,6 +50,8 @@ E_MTU: int = lib.FP_E_MTU
 E_SHAPES: int = lib.FP_E_SHAPES
 E_MERGE_MEMORY: int = lib.FP_E_MERGE_MEMORY
 E_NO_BUSY_POLL: int = lib.FP_E_NO_BUSY_POLL
+E_HOLD_REGION: int = lib.FP_E_HOLD_REGION
+E_HOLD_BUFFERS: int = lib.FP_E_HOLD_BUFFERS
 
 
 @dataclass(frozen=True, slots=True)

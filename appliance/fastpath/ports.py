@@ -29,6 +29,8 @@ class PortInfo:
     buffer_bytes: int  # the largest frame one slot holds
     sync: str = "calls"  # how its rings and the kernel meet: enum fp_sync
     busy_poll_us: int = 0  # with "busy_poll"
+    hold_buffers: int = 0  # of its region, for frames that merges hold
+    hold_bytes: int = 0  # of memory these take
 
 
 def read_port_info(source: Any) -> PortInfo:
@@ -46,6 +48,8 @@ def read_port_info(source: Any) -> PortInfo:
         buffer_bytes=source.buffer_bytes,
         sync=names.SYNCS.get(source.sync, str(source.sync)),
         busy_poll_us=source.busy_poll_us,
+        hold_buffers=source.hold_buffers,
+        hold_bytes=source.hold_bytes,
     )
 
 

@@ -50,6 +50,7 @@ class PortCounters:
     forwarded_frames: int
     merged_frames: int
     to_host_frames: int
+    held_frames: int  # now, waiting for their turn
     dropped_frames: dict[str, int]
     missed_frames: int  # lost before the RX ring, not in received
     passed_to_host_frames: int  # left to the host stack by the XDP program, not in received

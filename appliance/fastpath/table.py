@@ -102,7 +102,7 @@ class RouteTable(Handle):
         """Merge `number` (0..MAX_MERGES-1) for routes added later, a flow's own across generations.
 
         State and counters go on where number and config are those of the table in use. E_DUPLICATE where the table
-        has one with this number, E_UNSUPPORTED for `hold_frames`.
+        has one with this number.
         """
         native = ffi.new("struct fp_merge_config *")
         write_merge(config, native)

@@ -2,12 +2,13 @@
 """The forwarding loop. One thread per worker; the C code runs without the interpreter's lock."""
 
 from collections.abc import Iterable
+from contextlib import ExitStack
 
 from appliance.fastpath import names
 from appliance.fastpath._native import ffi, lib
 from appliance.fastpath.errors import ClosedError, check_result, encode_name
 from appliance.fastpath.handle import Handle
-from appliance.fastpath.ports import Port
+from appliance.fastpath.ports import Port, Region
 from appliance.fastpath.state import StateSegment
 
 
@@ -43,6 +44,17 @@ class LoopWorker(Handle):
         with self.use() as worker:
             result = lib.fp_worker_pair_host(worker, port, host, bits, address)
             check_result(result, f"{self._what}: host port {host} of port {port}")
+
+    def hold(self, port: int, region: Region | None, buffers: int) -> None:
+        """Take buffers of port `port`'s memory for frames that merges hold, before the first turn, once a region.
+
+        `region` is that of xdp: and memory: ports, None of netmap ones. NativeError E_REGION where there are fewer.
+        """
+        what = f"{self._what}: {buffers} buffers of port {port} for frames that are held"
+        with ExitStack() as stack:
+            worker = stack.enter_context(self.use())
+            memory = ffi.NULL if region is None else stack.enter_context(region.use())
+            check_result(lib.fp_worker_hold(worker, port, memory, buffers), what)
 
     def turn(self) -> int:
         """Table switch, a burst from every RX ring, one sync per port. Returns the frames received."""

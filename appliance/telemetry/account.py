@@ -10,6 +10,8 @@ from appliance.telemetry.records import Account, PortRecord
 Counted = Account | PortRecord | PortCounters
 Egress = PortRecord | PortCounters
 
+_INGRESS = ("received_frames", "forwarded_frames", "merged_frames", "to_host_frames", "held_frames")
+
 
 def count_dropped(counted: Counted) -> int:
     """Frames dropped for any reason."""
@@ -17,9 +19,9 @@ def count_dropped(counted: Counted) -> int:
 
 
 def count_unaccounted(counted: Counted) -> int:
-    """received - forwarded - merged - to_host - dropped; 0 where the ingress account is balanced."""
-    known = counted.forwarded_frames + counted.merged_frames + counted.to_host_frames + count_dropped(counted)
-    return counted.received_frames - known
+    """received - forwarded - merged - to_host - held - dropped; 0 where the ingress account is balanced."""
+    gone = counted.forwarded_frames + counted.merged_frames + counted.to_host_frames + count_dropped(counted)
+    return counted.received_frames - gone - counted.held_frames
 
 
 def count_unaccounted_copies(egress: Egress) -> int:
@@ -38,7 +40,7 @@ def sum_accounts(ports: Iterable[Counted]) -> Account:
     dropped: Counter[str] = Counter()
     sums: Counter[str] = Counter()
     for port in ports:
-        for field in ("received_frames", "forwarded_frames", "merged_frames", "to_host_frames"):
+        for field in _INGRESS:
             sums[field] += getattr(port, field)
         for reason, frames in port.dropped_frames.items():
             dropped[reason] += frames
@@ -53,6 +55,8 @@ def render_account(ports: Sequence[PortRecord]) -> str:
         f"received {account.received_frames} = forwarded {account.forwarded_frames}"
         f" + merged {account.merged_frames} + to host {account.to_host_frames} + dropped {dropped}"
     ]
+    if account.held_frames:
+        lines[0] += f" + held {account.held_frames}"
     if missing := count_unaccounted(account):
         lines[0] += f"; UNBALANCED: {missing} frames are not accounted for"
     lines += [f"  dropped {reason}: {frames}" for reason, frames in account.dropped_frames.items() if frames]

@@ -32,6 +32,12 @@ PORT_COUNTERS: dict[str, str] = {
     "reopened": "Times the worker opened the port again.",
     "unconfirmed_frames": "Transmitted copies that were in a TX ring when the port was given up.",
 }
+# Field of PortRecord -> help text; the metric is appliance_port_<field>.
+PORT_GAUGES: dict[str, str] = {
+    "held_frames": "Received frames that wait for their turn now.",
+    "hold_buffers": "Buffers of the port's memory region for such frames.",
+    "hold_bytes": "Memory these buffers take.",
+}
 # Name after appliance_worker_ -> field of WorkerRecord, help text.
 WORKER_GAUGES: dict[str, tuple[str, str]] = {
     "alive": ("alive", "1 while the process lives."),
@@ -107,6 +113,11 @@ def _port_metrics(ports: tuple[PortRecord, ...]) -> Iterator[Metric]:
         for port in ports:
             counter.add_metric([port.worker, port.name], getattr(port, field))
         yield counter
+    for field, text in PORT_GAUGES.items():
+        gauge = GaugeMetricFamily(f"appliance_port_{field}", text, labels=_PORT_LABELS)
+        for port in ports:
+            gauge.add_metric([port.worker, port.name], getattr(port, field))
+        yield gauge
     dropped = CounterMetricFamily(
         "appliance_port_dropped_frames",
         "Received frames dropped by decision.",

@@ -22,6 +22,7 @@ class Account(_Record):
     forwarded_frames: int = 0
     merged_frames: int = 0
     to_host_frames: int = 0
+    held_frames: int = 0
     dropped_frames: dict[str, int] = {}
 
 
@@ -78,7 +79,8 @@ class PortRecord(_Record):
     `busy_poll_us` as the kernel has it).
     `state` is "up", "no_link", "down", "gone" or "reopening", since `since_ns` (CLOCK_REALTIME). The worker
     opens a lost port again by itself: `outages` and `reopened` count, `open_error` says why the last try
-    failed. `swaps_with` names the ports of its worker that take its frames without a copy.
+    failed. `swaps_with` names the ports of its worker that take its frames without a copy;
+    they share the `hold_buffers` for frames that wait for their turn, which take `hold_bytes` of memory.
     """
 
     name: str
@@ -101,11 +103,14 @@ class PortRecord(_Record):
     unconfirmed_frames: int = 0
     open_error: str | None = None
     swaps_with: tuple[str, ...] = ()
+    hold_buffers: int = 0
+    hold_bytes: int = 0
     received_frames: int
     received_bytes: int
     forwarded_frames: int
     merged_frames: int
     to_host_frames: int
+    held_frames: int = 0
     dropped_frames: dict[str, int]
     missed_frames: int
     passed_to_host_frames: int = 0

@@ -1,20 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything a worker holds open: region, ports, state segment, C worker; opened whole or not at all."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
 from appliance.config.device import parse_device
+from appliance.config.holding import BUFFER_BYTES, count_buffers, render_hold
 from appliance.config.host_stack import name_host_port, needs_host_port
 from appliance.config.schema import DeviceKind
 from appliance.config.worker_spec import PortSpec, WorkerFiles, WorkerSpec
 from appliance.errors import WorkerError
 from appliance.fastpath import LoopWorker, NativeError, Port, Region, StateSegment, plan_buffers
-from appliance.worker.refusals import render_refusal
-
-# Holds the largest frame of ST 2110-10 (1,500-byte IP datagrams) with two tags; a page holds two buffers.
-BUFFER_BYTES = 2048
+from appliance.worker.refusals import render_hold_refusal, render_refusal
 
 
 class OpenedWorker:
@@ -53,15 +52,40 @@ class OpenedWorker:
                 self.worker.pair_host(index, own, self._spec.ports[index].host_stack)
         except NativeError as error:
             raise WorkerError(self._spec.name, f"worker {self._spec.name}: {error}") from error
+        self._hold(ports, region)
+
+    def _hold(self, ports: Sequence[Port], region: Region | None) -> None:
+        """Buffers for frames that merges hold, of each memory region that has such merges."""
+        regions = [port.describe().region for port in ports]
+        for wanted in dict.fromkeys(regions):
+            members = [index for index, seen in enumerate(regions) if seen == wanted]
+            frames = sum(self._spec.ports[index].hold_frames for index in members)
+            if not frames:
+                continue
+            first = self._spec.ports[members[0]]
+            own = None if first.device.kind is DeviceKind.NETMAP else region
+            try:
+                self.worker.hold(members[0], own, count_buffers(frames))
+            except NativeError as error:
+                names = ", ".join(self._spec.ports[index].name for index in members)
+                seen = (
+                    f"the routes that release in order hold {render_hold(frames)}, in the memory of {names}"
+                )
+                text = f"worker {self._spec.name}: {seen}: {render_hold_refusal(first, error)}"
+                raise WorkerError(self._spec.name, text) from error
 
     def _open_region(self, stack: ExitStack) -> Region | None:
         buffers = sum(self._plan_buffers(port) for port in self._spec.ports)
         if not buffers:
             return None  # netmap ports bring their own
+        own = [port for port in self._spec.ports if port.device.kind is not DeviceKind.NETMAP]
+        held = sum(port.hold_frames for port in own)
         try:
-            return stack.enter_context(Region(buffers, BUFFER_BYTES))
+            return stack.enter_context(Region(buffers + count_buffers(held), BUFFER_BYTES))
         except NativeError as error:
             advice = "use smaller ring_slots or fewer queues"
+            if held:
+                advice += f", or smaller windows: the routes that release in order hold {render_hold(held)}"
             raise WorkerError(self._spec.name, f"worker {self._spec.name}: {error}; {advice}") from error
 
     def _plan_buffers(self, port: PortSpec) -> int:

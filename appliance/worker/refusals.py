@@ -5,6 +5,7 @@ import errno
 import platform
 from pathlib import Path
 
+from appliance.config.schema import DeviceKind
 from appliance.config.worker_spec import PortSpec
 from appliance.fastpath import NativeError, names
 
@@ -18,6 +19,25 @@ def render_refusal(port: PortSpec, error: NativeError) -> str:
     driver = read_driver(interface) if interface else None
     seen = _describe_seen(port, driver, error)
     return f"port {port.name} ({port.device}): {seen}; {_advise(port, error)}"
+
+
+def render_hold_refusal(port: PortSpec, error: NativeError) -> str:
+    """Why there are no buffers for frames that are held; `port` is one of their memory region."""
+    if port.device.kind is DeviceKind.NETMAP and error.code == names.E_REGION:
+        return (
+            f"the kernel has fewer extra buffers than that (netmap has {_read_buffers()} for all its ports); raise "
+            "netmap's buf_num (/sys/module/netmap/parameters/buf_num) before any port is open, or take smaller windows"
+        )
+    if port.device.kind is DeviceKind.NETMAP and error.code == names.E_SYSTEM:
+        return f"{error.reason}; netmap needs a free VALE switch for it (`bridges`), {_LOOK_AT_THE_LOG}"
+    return f"{error.reason}; take smaller windows"
+
+
+def _read_buffers() -> str:
+    try:
+        return f"{int(Path('/sys/module/netmap/parameters/buf_curr_num').read_text()):,}"
+    except (OSError, ValueError):
+        return "an unknown number"
 
 
 def read_driver(interface: str) -> str | None:

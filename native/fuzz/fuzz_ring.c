@@ -5,6 +5,7 @@
  */
 #include "check.h"
 #include "format_1080p50.h"
+#include "ordered.h"
 #include "port.h"
 #include "rig.h"
 #include "table.h"
@@ -13,7 +14,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { PORTS = 3, SLOTS = 16, MAX_ADDED_ROUTES = 8, ROUTE_BYTES = 40 };
+static uint64_t now_ns = 1000000000;
+
+static uint64_t read_clock(void) { return now_ns += 1000; }
+
+enum { PORTS = 3, SLOTS = 16, MAX_ADDED_ROUTES = 8, ROUTE_BYTES = 40, HELD_FRAMES = 5 };
+enum { HELD_BUFFERS = 2 * HELD_FRAMES + FP_HOLD_SPARE_FRAMES };
 
 struct input {
     const uint8_t *at;
@@ -103,6 +109,7 @@ static void inject_some(struct rig *rig, struct input *input) {
 /* What a port looked like when it was opened: every input begins with it. */
 struct ports {
     struct netmap_slot slots[PORTS][2][SLOTS];
+    struct fp_hold_place places[HELD_BUFFERS];
 };
 
 static struct fp_ring *ring_of(const struct rig *rig, unsigned port, unsigned transmit) {
@@ -150,14 +157,33 @@ static void outputs_empty(struct rig *rig, struct ports *saved) {
     }
 }
 
+/* Whatever is held leaves, and the store is as it was made: the slots are, too. */
+static void release_all(struct rig *rig, struct ports *saved) {
+    now_ns += FP_LEAVE_NS;
+    rig->worker->now_is_new = false;
+    for (unsigned turns = 0; turns < 4; turns++) {
+        CHECK(fp_worker_turn(rig->worker) >= 0);
+        outputs_empty(rig, saved);
+    }
+    rig_check_balance(rig);
+    if (rig->worker->ordering != NULL) {
+        struct fp_hold *hold = rig->worker->ordering->holds[0];
+        CHECK_EQ(hold->free_frames, hold->count);
+        memcpy(hold->places, saved->places, sizeof saved->places);
+        hold->free = 0;
+    }
+}
+
 /* A format, and merges 0 and 1, whose windows may change from one table to the next. */
 static void media_add(struct rig *rig, struct input *input) {
     const struct fp_pacing_format format = {FORMAT_1080P50(3, FP_ANCHOR_FIRST, 1500)};
     uint8_t choice = 0;
     take(input, &choice, 1);
+    bool holds = rig->worker->ordering != NULL && (choice & 0x40) != 0;
     (void)fp_table_add_pacing(rig->table, &format);
     for (uint32_t number = 0; number < 2; number++) {
         struct fp_merge_config config = {.id = 1 + (choice >> 4 & 1U), .window_ns = 1000U + choice, .slots = 512};
+        config.hold_frames = holds ? HELD_FRAMES : 0;
         if ((choice >> number & 1) != 0) {
             CHECK_EQ(fp_table_add_merge(rig->table, number, &config), 0);
         }
@@ -177,7 +203,11 @@ static void table_publish(struct rig *rig, struct input *input) {
     }
     uint8_t digest[FP_DIGEST_BYTES] = {0};
     rig->generation++;
-    CHECK_EQ(fp_state_publish(rig->state, rig->table, rig->generation, digest), 0);
+    /* Merges may hold what an earlier table let through: that leaves, or is dropped, within the 100 ms it has. */
+    while (fp_state_publish(rig->state, rig->table, rig->generation, digest) != 0) {
+        now_ns += FP_LEAVE_NS;
+        CHECK(fp_worker_turn(rig->worker) >= 0);
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -187,12 +217,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     unsigned separate = size % 2;
     struct rig *rig = &rigs[separate];
     if (rig->state == NULL) {
-        rig_open(rig, PORTS, SLOTS, (int)separate, FP_WAIT_BUSY);
+        if (separate) {
+            rig_open(rig, PORTS, SLOTS, 1, FP_WAIT_BUSY);
+        } else {
+            rig_open_holding(rig, PORTS, SLOTS, FP_WAIT_BUSY, HELD_BUFFERS);
+        }
+        rig->worker->clock_ns = read_clock;
         fp_table_destroy(rig->table);
         CHECK_EQ(fp_table_create(MAX_ADDED_ROUTES, &rig->table), 0);
         (void)unlink(rig->path);
         slots_copy(rig, &saved[separate], false);
+        if (!separate) {
+            memcpy(saved[0].places, rig->worker->ordering->holds[0]->places, sizeof saved[0].places);
+        }
     }
+    now_ns += FP_STUCK_NS + 1;
     table_publish(rig, &input);
     for (unsigned turn = 0; turn < 4 && input.left > 0; turn++) {
         inject_some(rig, &input);
@@ -202,5 +241,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     while (fp_worker_turn(rig->worker) > 0) {
         outputs_empty(rig, &saved[separate]);
     }
+    release_all(rig, &saved[separate]);
     return 0;
 }

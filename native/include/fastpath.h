@@ -48,6 +48,8 @@
 #define FP_MAX_MERGE_SLOTS 1048576 /* of one merge */
 /* Most memory of all merges of one worker, a power of two; taken from tmpfs as it is needed. */
 #define FP_MERGE_ARENA_BYTES 536870912
+#define FP_MAX_HOLD_BUFFERS 8388608 /* of one memory region, for frames that merges hold */
+#define FP_HOLD_SPARE_FRAMES 1024   /* of them for frames of one turn of the loop, beyond what merges hold */
 
 /* Errors: name, code, what a user is told when nothing better is known. */
 #define FP_ERROR_LIST(X)                                                                                \
@@ -70,7 +72,10 @@
     X(FP_E_SHAPES, -17, "the routes match on too many different sets of fields")                        \
     X(FP_E_MTU, -18, "the interface's MTU allows frames that are longer than the port's buffers")       \
     X(FP_E_MERGE_MEMORY, -19, "the merges' windows need more memory than a worker may have")            \
-    X(FP_E_NO_BUSY_POLL, -20, "the kernel or the driver does not let a socket poll the queue (preferred busy polling)")
+    X(FP_E_NO_BUSY_POLL, -20,                                                                           \
+      "the kernel or the driver does not let a socket poll the queue (preferred busy polling)")         \
+    X(FP_E_HOLD_REGION, -21, "a merge that holds frames has ports in different memory regions")         \
+    X(FP_E_HOLD_BUFFERS, -22, "the merges hold more frames than the worker has buffers for")
 
 /* Why a frame was dropped: name as in status, what it means. Order is the index in `dropped_frames`. */
 #define FP_DROP_LIST(X)                                                                                    \
@@ -390,8 +395,8 @@ int fp_table_add(struct fp_table *table, const struct fp_route *route);
 int fp_table_add_pacing(struct fp_table *table, const struct fp_pacing_format *format);
 /* Merge `number` (0..FP_MAX_MERGES - 1) for routes added later: a flow's own across generations, as its route's
  * counter. Where number and config are those of the table in use, its state and counters go on when this table is
- * published. FP_E_DUPLICATE where there is one with this number, FP_E_INVALID outside a range, FP_E_UNSUPPORTED for
- * hold_frames. */
+ * published. FP_E_DUPLICATE where there is one with this number, FP_E_INVALID outside a range. Routes of one
+ * with hold_frames name their ingress port; its frames leave by the first transmit ring of each output. */
 int fp_table_add_merge(struct fp_table *table, uint32_t number, const struct fp_merge_config *config);
 /* Whether flows that no route takes are listed (fp_state_read_discovered); each of their frames then costs some time.
  */
@@ -480,6 +485,8 @@ struct fp_port_info {
     uint32_t buffer_bytes;    /* largest frame one slot holds, in bytes; worker */
     uint32_t sync;            /* enum fp_sync; worker */
     uint32_t busy_poll_us;    /* FP_SYNC_BUSY_POLL: as the kernel says; worker */
+    uint64_t hold_buffers;    /* of its region, for frames that merges hold (fp_worker_hold); worker */
+    uint64_t hold_bytes;      /* of memory these take, all in all; worker */
 };
 
 struct fp_port;
@@ -504,12 +511,13 @@ int fp_memory_collect(struct fp_port *port, uint8_t *frame, uint32_t room_bytes)
 struct fp_state;
 
 struct fp_port_counters {
-    /* Ingress: received == forwarded + merged + to_host + sum(dropped) in every snapshot (law 5). */
+    /* Ingress: received == forwarded + merged + to_host + held + sum(dropped) in every snapshot (law 5). */
     uint64_t received_frames;               /* worker */
     uint64_t received_bytes;                /* worker; Ethernet header on, FCS off */
     uint64_t forwarded_frames;              /* taken by at least one output; worker */
     uint64_t merged_frames;                 /* consumed by an ST 2022-7 merge; worker */
     uint64_t to_host_frames;                /* given to the host stack; worker */
+    uint64_t held_frames;                   /* now: of merges that release in order, with a buffer each; worker */
     uint64_t dropped_frames[FP_DROP_COUNT]; /* by enum fp_drop; worker */
     uint64_t
         missed_frames; /* lost before the RX ring, which was full, so not in received; AF_XDP says so (XDP_STATISTICS),
@@ -598,7 +606,10 @@ int fp_state_read_captured(const struct fp_state *state, uint64_t number, struct
 /* Publish: copy `table` beside the one in use, then one release store of `generation` (above the last one).
  * The worker switches at a burst boundary and acknowledges. FP_E_NOT_ACKNOWLEDGED while the last one is pending;
  * FP_E_INVALID where an output or a match names a port the worker has not; FP_E_MERGE_MEMORY where merges need more
- * than FP_MERGE_ARENA_BYTES, FP_E_SYSTEM where tmpfs is full. */
+ * than FP_MERGE_ARENA_BYTES, FP_E_SYSTEM where tmpfs is full. Of merges with hold_frames: FP_E_HOLD_REGION where their
+ * ports have not one memory region, FP_E_HOLD_BUFFERS where all that hold in a region, and FP_HOLD_SPARE_FRAMES, are
+ * more than fp_worker_hold took. A merge that is no longer in the table, or with another config, releases what it holds
+ * first, for at most 100 ms: so long the worker keeps the table before. */
 int fp_state_publish(struct fp_state *state, const struct fp_table *table, uint64_t generation,
                      const uint8_t digest[FP_DIGEST_BYTES]);
 /* Ask the worker to end its loop; from any process. */
@@ -625,6 +636,11 @@ int fp_worker_add_port(struct fp_worker *worker, struct fp_port *port, const cha
  * every frame of `host` goes out of `port`, whatever the table says. `mac` (6 bytes) is the interface's address; NULL:
  * it is asked for, and again when the port is reopened. FP_E_INVALID where a port is paired already. */
 int fp_worker_pair_host(struct fp_worker *worker, uint32_t port, uint32_t host, uint32_t classes, const uint8_t *mac);
+/* Takes `buffers` buffers (1 .. FP_MAX_HOLD_BUFFERS) out of the memory region of port `port`, for frames that merges of
+ * this region hold (fp_merge_config.hold_frames), until the worker is destroyed. After all ports were added, before the
+ * first turn, once for a region. `region` as when the port was opened, NULL for netmap ports, whose kernel is asked for
+ * extra buffers. FP_E_REGION where there are not so many, FP_E_DUPLICATE where the region has some already. */
+int fp_worker_hold(struct fp_worker *worker, uint32_t port, struct fp_region *region, uint32_t buffers);
 /* One turn: table switch, a burst from every RX ring, one sync per port. Returns the frames received (>= 0). */
 int fp_worker_turn(struct fp_worker *worker);
 /* Turns until a stop is requested, then flushes what is in TX rings (at most 100 ms) and returns 0. */

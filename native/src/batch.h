@@ -47,6 +47,8 @@ void fp_stage_match_rtp_wide(struct fp_burst *burst, struct fp_item *items, uint
 /* The same of frames whose routes the stage before has found, without and with merges. */
 void fp_stage_act(struct fp_burst *burst, struct fp_item *items, uint32_t count);
 void fp_stage_act_merged(struct fp_burst *burst, struct fp_item *items, uint32_t count);
+/* And with merges that hold frames. */
+void fp_stage_act_ordered(struct fp_burst *burst, struct fp_item *items, uint32_t count);
 
 /* The route of an item where the table has one shape, NULL where none fits. */
 static inline __attribute__((always_inline)) const struct fp_table_entry *

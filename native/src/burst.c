@@ -110,6 +110,21 @@ static void cursor_close(struct fp_cursor *cursor) {
     cursor->swap_bytes = 0;
 }
 
+void fp_burst_open_held(struct fp_burst *burst, struct fp_worker *worker) {
+    burst->worker = worker;
+    burst->routes = worker->segment->routes;
+    burst->ring_index = 0;
+    burst->opened = 0;
+    burst->more_flag = 0;
+    burst->now_ns = worker->now_ns;
+}
+
+void fp_burst_close_held(struct fp_burst *burst) {
+    for (uint32_t left = burst->opened; left != 0; left &= left - 1) {
+        cursor_close(&burst->cursors[__builtin_ctz(left)]);
+    }
+}
+
 void fp_burst_close(struct fp_burst *burst) {
     struct fp_port_counters *counters = &burst->ingress->counters;
     burst->ingress->copied = false;

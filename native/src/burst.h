@@ -75,6 +75,9 @@ void fp_burst_plain(struct fp_burst *burst, uint32_t at, uint32_t count, const s
 /* burst.c */
 void fp_burst_open(struct fp_burst *burst, struct fp_worker *worker, uint32_t ingress, uint32_t ring_index);
 void fp_burst_close(struct fp_burst *burst);
+/* A burst of frames that no ring brings, out by the first ring of each port: ordered.c sets ring, ingress and port. */
+void fp_burst_open_held(struct fp_burst *burst, struct fp_worker *worker);
+void fp_burst_close_held(struct fp_burst *burst);
 /* Of a cursor without a run: opens it, or goes on at the ring's beginning. */
 void fp_burst_open_cursor(struct fp_burst *burst, struct fp_cursor *cursor);
 /* A slot that is damaged, empty or a part of a frame, as it was read: counted; true where a frame goes on with it all

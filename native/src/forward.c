@@ -48,7 +48,7 @@ struct way {
 };
 
 static const struct way *find_way(const struct fp_table_flat *table) {
-    static const struct way ways[4][3] = {
+    static const struct way ways[5][3] = {
         {{fp_stage_parse_shapes, fp_stage_fetch, NULL, fp_stage_match_shapes},
          {fp_stage_parse_wide, fp_stage_fetch, NULL, fp_stage_match_wide},
          {fp_stage_parse_narrow, fp_stage_fetch, NULL, fp_stage_match_narrow}},
@@ -61,9 +61,13 @@ static const struct way *find_way(const struct fp_table_flat *table) {
         {{fp_stage_parse_shapes, fp_stage_fetch_merged, fp_stage_observe_shapes, fp_stage_act_merged},
          {fp_stage_parse_wide, fp_stage_fetch_merged, fp_stage_observe_wide, fp_stage_act_merged},
          {fp_stage_parse_narrow, fp_stage_fetch_merged, fp_stage_observe_narrow, fp_stage_act_merged}},
+        {{fp_stage_parse_shapes, fp_stage_fetch_merged, fp_stage_observe_shapes, fp_stage_act_ordered},
+         {fp_stage_parse_wide, fp_stage_fetch_merged, fp_stage_observe_wide, fp_stage_act_ordered},
+         {fp_stage_parse_narrow, fp_stage_fetch_merged, fp_stage_observe_narrow, fp_stage_act_ordered}},
     };
     unsigned kind = table->shape_count != 1 ? 0 : table->wide != 0 ? 1 : 2;
-    unsigned media = table->media == 0 ? 0 : table->merge_end != 0 ? 3 : table->pacing_count != 0 ? 2 : 1;
+    unsigned merges = table->ordered != 0 ? 4 : 3;
+    unsigned media = table->media == 0 ? 0 : table->merge_end != 0 ? merges : table->pacing_count != 0 ? 2 : 1;
     return &ways[media][kind];
 }
 

@@ -2,6 +2,7 @@
 /* The daemon's side of the state segment: offering tables, asking for the end. */
 #include "state.h"
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/file.h>
 
 static int table_fits(const struct fp_table_flat *flat, uint32_t port_count) {
@@ -21,6 +22,60 @@ static int table_fits(const struct fp_table_flat *flat, uint32_t port_count) {
         }
     }
     return 1;
+}
+
+/* What merges that hold frames would need of each region, by the first port of it. */
+struct holding {
+    uint32_t count;
+    struct fp_port_info infos[FP_MAX_PORTS];
+    uint64_t frames[FP_MAX_PORTS];
+    uint32_t region_of[FP_MAX_MERGES]; /* + 1 of the first port of the merge's region; 0: not known yet */
+};
+
+static uint32_t first_of_region(const struct holding *holding, uint32_t port) {
+    uint32_t first = 0;
+    while (first < port && holding->infos[first].region != holding->infos[port].region) {
+        first++;
+    }
+    return first;
+}
+
+/* One path of such a merge: nothing is held by copying. */
+static int path_fits(struct holding *holding, const struct fp_table_flat *flat, const struct fp_table_entry *entry) {
+    uint32_t number = ((entry->merge & FP_ENTRY_MERGE) - 1U) % FP_MAX_MERGES;
+    uint32_t first = first_of_region(holding, (uint16_t)entry->key[2] % FP_MAX_PORTS); /* the key's port */
+    if (holding->region_of[number] == 0) {
+        holding->region_of[number] = first + 1;
+        holding->frames[first] += flat->merges[number].config.hold_frames;
+    }
+    bool fits = holding->region_of[number] == first + 1;
+    for (unsigned i = 0; i < entry->output_count; i++) {
+        fits = fits && first_of_region(holding, entry->outputs[i].port) == first;
+    }
+    return fits ? 0 : FP_E_HOLD_REGION;
+}
+
+static int holding_fits(const struct fp_state *state, const struct fp_table_flat *flat, uint32_t port_count) {
+    struct holding *holding = flat->ordered != 0 ? calloc(1, sizeof *holding) : NULL;
+    if (holding == NULL) {
+        return flat->ordered != 0 ? FP_E_NO_MEMORY : 0;
+    }
+    int result = 0;
+    for (uint32_t port = 0; port < port_count && result == 0; port++) {
+        result = fp_state_read_port_info(state, port, &holding->infos[port]);
+    }
+    for (uint32_t i = 0; i < flat->count && result == 0; i++) {
+        if ((flat->entries[i].merge & FP_ENTRY_ORDERED) != 0) {
+            result = path_fits(holding, flat, &flat->entries[i]);
+        }
+    }
+    for (uint32_t port = 0; port < port_count && result == 0; port++) {
+        bool fits = holding->frames[port] == 0 ||
+                    holding->frames[port] + FP_HOLD_SPARE_FRAMES <= holding->infos[port].hold_buffers;
+        result = fits ? 0 : FP_E_HOLD_BUFFERS;
+    }
+    free(holding);
+    return result;
 }
 
 static void slot_fill(struct fp_table_slot *slot, const struct fp_table_flat *flat, const uint8_t *digest) {
@@ -45,9 +100,13 @@ static int publish_locked(struct fp_state *state, const struct fp_table *table, 
         !table_fits(&table->flat, port_count)) {
         return FP_E_INVALID;
     }
+    int result = holding_fits(state, &table->flat, port_count);
+    if (result != 0) {
+        return result;
+    }
     unsigned idle = 1 - fp_offer_slot(offer);
     slot_fill(&segment->tables[idle], &table->flat, digest);
-    int result = fp_arena_place(state, &segment->tables[1 - idle].table, &segment->tables[idle].table);
+    result = fp_arena_place(state, &segment->tables[1 - idle].table, &segment->tables[idle].table);
     if (result != 0) {
         return result;
     }

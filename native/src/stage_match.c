@@ -3,6 +3,7 @@
 #include "batch.h"
 #include "host_path.h"
 #include "media.h"
+#include "ordered.h"
 
 /*
  * A frame whose route is known. Usual is one output that gets the buffer itself, as it came or with the quick rewrite,
@@ -100,11 +101,23 @@ void fp_stage_match_shapes(struct fp_burst *burst, struct fp_item *items, uint32
     }
 }
 
+/* A path of a merge that holds frames: none goes on from here. */
+static void match_ordered(struct fp_burst *burst, struct fp_item *item, const struct fp_table_entry *entry) {
+    if (entry->observe == 0) {
+        fp_burst_count_route(burst, entry->counter, 1, fp_frame_length(&item->frame));
+    }
+    item->entry = NULL;
+    item->cursor = NULL;
+    fp_ordered_take(burst, &item->frame, entry);
+}
+
 static inline __attribute__((always_inline)) void stage_act(struct fp_burst *burst, struct fp_item *items,
-                                                            uint32_t count, bool merged) {
+                                                            uint32_t count, bool merged, bool ordered) {
     for (struct fp_item *item = items; item < items + count; item++) {
         const struct fp_table_entry *entry = item->entry;
-        if (__builtin_expect(entry != NULL, 1)) {
+        if (ordered && entry != NULL && (entry->merge & FP_ENTRY_ORDERED) != 0) {
+            match_ordered(burst, item, entry);
+        } else if (__builtin_expect(entry != NULL, 1)) {
             match(burst, item, entry, true, merged);
         } else {
             refuse(burst, item);
@@ -113,9 +126,13 @@ static inline __attribute__((always_inline)) void stage_act(struct fp_burst *bur
 }
 
 void fp_stage_act(struct fp_burst *burst, struct fp_item *items, uint32_t count) {
-    stage_act(burst, items, count, false);
+    stage_act(burst, items, count, false, false);
 }
 
 void fp_stage_act_merged(struct fp_burst *burst, struct fp_item *items, uint32_t count) {
-    stage_act(burst, items, count, true);
+    stage_act(burst, items, count, true, false);
+}
+
+void fp_stage_act_ordered(struct fp_burst *burst, struct fp_item *items, uint32_t count) {
+    stage_act(burst, items, count, true, true);
 }

@@ -12,7 +12,7 @@ static_assert(FP_MAX_REWRITES == UINT16_MAX, "an output names any rewrite in 16 
 static_assert(offsetof(struct fp_table_entry, wide_key) == 64, "what one output needs lies in one cache line");
 static_assert(sizeof(struct fp_table_entry) == 128, "two cache lines a route");
 static_assert(sizeof(struct fp_rewrite) == 64, "one cache line a rewrite");
-static_assert((FP_MAX_MERGES & (FP_MAX_MERGES - 1)) == 0 && FP_MAX_MERGES < FP_ENTRY_MERGE, "an entry names a merge");
+static_assert((FP_MAX_MERGES & (FP_MAX_MERGES - 1)) == 0 && FP_MAX_MERGES <= FP_ENTRY_MERGE, "an entry names a merge");
 static_assert(FP_MAX_MERGES << FP_BUCKET_MERGE_SHIFT <= UINT16_MAX, "so does a bucket");
 static_assert(FP_OBSERVE_ANY >> FP_ENTRY_RUN_SHIFT == 0 && FP_MAX_RUN << FP_ENTRY_RUN_SHIFT <= UINT16_MAX,
               "an entry says in 16 bits what is observed, and in which run");
@@ -134,17 +134,30 @@ static void bucket_fill(struct fp_table_flat *flat, uint64_t hash, const struct 
     flat->buckets[at].route = (uint16_t)flat->count;
 }
 
-/* What the route names, the table has. */
-static bool media_is_known(const struct fp_table_flat *flat, const struct fp_route_media *media) {
+static bool is_ordered(const struct fp_table_flat *flat, const struct fp_route_media *media) {
+    return media->merge != 0 && flat->merges[(media->merge - 1U) % FP_MAX_MERGES].config.hold_frames != 0;
+}
+
+/* What the route names, the table has. Of a merge that holds frames it is known at which port they come in. */
+static bool media_is_known(const struct fp_table_flat *flat, const struct fp_route *route) {
+    const struct fp_route_media *media = &route->media;
     return media->pacing <= flat->pacing_count &&
-           (media->merge == 0 || flat->merges[(media->merge - 1U) % FP_MAX_MERGES].config.slots != 0);
+           (media->merge == 0 || flat->merges[(media->merge - 1U) % FP_MAX_MERGES].config.slots != 0) &&
+           (!is_ordered(flat, media) || (route->match.fields & FP_MATCH_PORT) != 0);
+}
+
+/* The entry that was filled last is a path of a merge that holds frames. */
+static void ordered_fill(struct fp_table_flat *flat, struct fp_table_entry *entry, const struct fp_route_media *media) {
+    entry->merge |= FP_ENTRY_ORDERED;
+    flat->ordered_routes[(media->merge - 1U) % FP_MAX_MERGES][media->path % FP_MERGE_PATHS] =
+        (uint16_t)(flat->count + 1);
 }
 
 int fp_table_add(struct fp_table *table, const struct fp_route *route) {
     struct fp_table_flat *flat = &table->flat;
     struct fp_table_entry entry = {.output_count = 0};
     uint64_t mask[FP_KEY_WORDS];
-    if (fp_route_check(route) != 0 || !media_is_known(flat, &route->media)) {
+    if (fp_route_check(route) != 0 || !media_is_known(flat, route)) {
         return FP_E_INVALID;
     }
     fp_match_mask(&route->match, mask);
@@ -171,6 +184,9 @@ int fp_table_add(struct fp_table *table, const struct fp_route *route) {
     }
     shape_extend(flat, number, &route->match);
     entry_fill(flat, &entry, route);
+    if (is_ordered(flat, &route->media)) {
+        ordered_fill(flat, &entry, &route->media);
+    }
     flat->entries[flat->count] = entry;
     flat->mirror[flat->count] = route->mirror;
     bucket_fill(flat, hash, route);
@@ -192,13 +208,11 @@ int fp_table_add_merge(struct fp_table *table, uint32_t number, const struct fp_
         return FP_E_INVALID;
     }
     struct fp_table_merge *merge = &table->flat.merges[number];
-    if (config->hold_frames != 0) {
-        return FP_E_UNSUPPORTED;
-    }
     if (merge->config.slots != 0) {
         return FP_E_DUPLICATE;
     }
     *merge = (struct fp_table_merge){*config, bytes / FP_MERGE_LINE_BYTES};
+    table->flat.ordered = table->flat.ordered | (config->hold_frames != 0);
     table->flat.merge_end = table->flat.merge_end > number ? table->flat.merge_end : number + 1;
     return 0;
 }

@@ -52,7 +52,8 @@ enum {
     FP_BUCKET_MERGE_SHIFT = 3,
     FP_ENTRY_RUN_SHIFT = 3,
     FP_ENTRY_PATH_SHIFT = 15,
-    FP_ENTRY_MERGE = (1 << FP_ENTRY_PATH_SHIFT) - 1
+    FP_ENTRY_ORDERED = 1 << 14, /* of fp_table_entry.merge: it holds frames (ordered.h) */
+    FP_ENTRY_MERGE = FP_ENTRY_ORDERED - 1
 };
 
 /* A route. What a frame to one output needs lies in the first cache line: 10,000 routes are then 640 kB to walk about
@@ -68,7 +69,7 @@ struct fp_table_entry {
     uint8_t output_count;
     uint8_t pacing;        /* index + 1 of a plan of the table */
     uint16_t observe;      /* FP_OBSERVE_* | run << FP_ENTRY_RUN_SHIFT */
-    uint16_t merge;        /* number + 1 of a merge of the table | path << FP_ENTRY_PATH_SHIFT */
+    uint16_t merge;        /* number + 1 of a merge of the table | FP_ENTRY_ORDERED | path << FP_ENTRY_PATH_SHIFT */
     struct fp_quick quick; /* values of that rewrite */
     uint64_t wide_key[FP_KEY_WORDS - FP_KEY_NARROW]; /* the rest of the key, masked */
     uint32_t priority;
@@ -100,12 +101,15 @@ struct fp_table_flat {
     uint32_t observed_routes; /* highest counter of an observed route + 1 */
     uint32_t pacing_count;
     uint32_t merge_end;           /* highest number of a merge + 1 */
+    uint32_t ordered;             /* a merge holds frames */
     uint8_t order[FP_MAX_SHAPES]; /* of the search */
     uint16_t plain[FP_MAX_PORTS]; /* route + 1 where every frame of the port takes it, unparsed; else 0 */
     struct fp_table_shape shapes[FP_MAX_SHAPES];
     struct fp_pacing_plan pacing[FP_MAX_PACING];
     uint32_t merge_at[FP_MAX_MERGES]; /* first line of each merge's state in the arena: the publisher decides */
     struct fp_table_merge merges[FP_MAX_MERGES];
+    uint16_t ordered_routes[FP_MAX_MERGES]
+                           [FP_MERGE_PATHS]; /* route + 1 of each path of those that hold frames, else 0 */
     struct fp_table_bucket buckets[FP_TABLE_BUCKETS];
     struct fp_table_entry entries[FP_MAX_ROUTES];
     struct fp_table_rewrite rewrites[FP_MAX_REWRITES + 1];

@@ -4,7 +4,7 @@
  * in transmit rings and receives into empty rings, of every descriptor in the set (netmap(4), SELECT, POLL). Between
  * two pipes that is one call a turn instead of five.
  */
-#include "worker.h"
+#include "ordered.h"
 #include <errno.h>
 #include <time.h>
 
@@ -76,9 +76,26 @@ static int timeout_ms(const struct fp_worker *worker) {
     return FP_WAIT_MS;
 }
 
+/* The same, but no longer than until a frame that is held has its turn: a window may last less than poll(2) can tell.
+ */
+static struct timespec timeout(const struct fp_worker *worker) {
+    uint64_t wait_ns = (uint64_t)timeout_ms(worker) * 1000000U;
+    uint64_t due_ns = worker->ordering != NULL ? worker->ordering->due_ns : UINT64_MAX;
+    if (due_ns != UINT64_MAX) {
+        uint64_t now_ns = worker->clock_ns();
+        uint64_t left_ns = due_ns > now_ns ? due_ns - now_ns : 0;
+        wait_ns = left_ns < wait_ns ? left_ns : wait_ns;
+    }
+    return (struct timespec){.tv_nsec = (long)wait_ns};
+}
+
 void fp_worker_poll(struct fp_worker *worker, bool sleep) {
+    struct timespec most = {0};
     fds_mask(worker);
-    int ready = poll(worker->fds, worker->fd_count, sleep ? timeout_ms(worker) : 0);
+    if (sleep) {
+        most = timeout(worker);
+    }
+    int ready = ppoll(worker->fds, worker->fd_count, &most, NULL);
     if (ready >= 0) {
         fds_inspect(worker);
     } else if (errno != EINTR) {

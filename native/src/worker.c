@@ -4,6 +4,7 @@
 #include "host_path.h"
 #include "learning.h"
 #include "media.h"
+#include "ordered.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -51,6 +52,7 @@ void fp_worker_destroy(struct fp_worker *worker) {
     if (worker != NULL) {
         fp_recovery_stop(worker->recovery);
         fp_host_unpair(worker);
+        fp_ordering_destroy(worker->ordering);
         free(worker->fds);
         free(worker->addresses);
         free(worker->burst);
@@ -184,7 +186,11 @@ static void take_table(struct fp_worker *worker) {
     struct fp_segment *segment = worker->segment;
     uint64_t offer = atomic_load_explicit(&segment->offer, memory_order_acquire);
     if (offer != atomic_load_explicit(&segment->taken, memory_order_relaxed)) {
-        worker->table = &segment->tables[fp_offer_slot(offer)].table;
+        const struct fp_table_flat *next = &segment->tables[fp_offer_slot(offer)].table;
+        if (worker->ordering != NULL && !fp_ordered_leave(worker, next)) {
+            return; /* what the old table still holds leaves by its routes */
+        }
+        worker->table = next;
         atomic_store_explicit(&segment->taken, offer, memory_order_release);
     }
 }
@@ -210,6 +216,9 @@ int fp_worker_turn(struct fp_worker *worker) {
     for (uint32_t i = 0; i < worker->port_count; i++) {
         frames += receive(worker, i);
     }
+    if (worker->ordering != NULL) {
+        fp_ordered_release(worker, frames);
+    }
     transmit(worker, frames == 0);
     if (worker->table->merge_end != 0) {
         fp_media_publish(worker, frames == 0);
@@ -226,7 +235,7 @@ static void flush(struct fp_worker *worker) {
     bool pending = true;
     while (pending && fp_monotonic_ns() < deadline_ns) {
         worker->now_ns = fp_monotonic_ns();
-        pending = false;
+        pending = worker->ordering != NULL && fp_ordered_end(worker, false);
         transmit(worker, true);
         for (uint32_t i = 0; i < worker->port_count; i++) {
             const struct fp_port *port = worker->ports[i].port;
@@ -235,6 +244,9 @@ static void flush(struct fp_worker *worker) {
         if (pending) {
             nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
         }
+    }
+    if (worker->ordering != NULL) {
+        (void)fp_ordered_end(worker, true);
     }
     fp_worker_publish(worker);
 }

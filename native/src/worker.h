@@ -29,6 +29,7 @@ struct fp_worker_port {
 
 struct fp_burst;
 struct fp_addresses;
+struct fp_ordering;
 
 struct fp_worker {
     struct fp_segment *segment;
@@ -38,6 +39,7 @@ struct fp_worker {
     const struct fp_table_flat *table;
     struct fp_burst *burst;                /* room for one */
     struct fp_addresses *addresses;        /* learning.h */
+    struct fp_ordering *ordering;          /* ordered.h; NULL: nothing can be held */
     uint32_t mirror_passed[FP_MAX_ROUTES]; /* frames of each counter since the last one that was captured */
     uint64_t loops;
     uint64_t checked_ns;        /* when ports were last asked after faults */

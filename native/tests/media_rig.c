@@ -18,6 +18,12 @@ void media_open(struct rig *rig, uint32_t ring_slots) {
     rig->worker->clock_ns = read_clock;
 }
 
+void media_open_holding(struct rig *rig, uint32_t ring_slots, uint32_t hold_frames) {
+    rig_open_holding(rig, 3, ring_slots, FP_WAIT_BUSY, hold_frames + FP_HOLD_SPARE_FRAMES);
+    media_set_clock(1000000000);
+    rig->worker->clock_ns = read_clock;
+}
+
 struct fp_route media_route(uint16_t flow, uint16_t path) {
     struct frame_shape shape = {.group = flow, .udp_port = MEDIA_UDP_PORT};
     return rig_route_of(&shape, path, 1U << MEDIA_OUT, (uint16_t)(2 * flow + path));
@@ -35,6 +41,15 @@ void media_add(struct rig *rig, const struct fp_route *route) { CHECK_EQ(fp_tabl
 
 void media_add_merge(struct rig *rig, uint32_t number, uint64_t id, uint64_t window_ns) {
     struct fp_merge_config config = {.id = id, .window_ns = window_ns, .slots = 1024};
+    CHECK_EQ(fp_table_add_merge(rig->table, number, &config), 0);
+}
+
+void media_add_ordered(struct rig *rig, uint32_t number, uint64_t id, uint64_t window_ns, uint32_t hold_frames) {
+    struct fp_merge_config config = {.id = id, .window_ns = window_ns, .hold_frames = hold_frames};
+    config.slots = 1024;
+    while (config.slots < 2 * hold_frames) {
+        config.slots *= 2;
+    }
     CHECK_EQ(fp_table_add_merge(rig->table, number, &config), 0);
 }
 
@@ -60,6 +75,7 @@ void media_inject(struct rig *rig, uint32_t port, const struct media_frame *fram
     rtp[3] = (uint8_t)frame->sequence;
     put_u32(rtp + 4, frame->timestamp);
     put_u32(rtp + 8, frame->ssrc);
+    put_u32(rtp + 12, frame->mark);
     CHECK_EQ(fp_memory_inject(rig->ports[port], bytes, length), 0);
 }
 
@@ -82,6 +98,7 @@ int media_collect(struct rig *rig, struct media_frame *out) {
         .sequence = fp_load_u16(rtp + 2),
         .timestamp = fp_load_u32(rtp + 4),
         .ssrc = fp_load_u32(rtp + 8),
+        .mark = fp_load_u32(rtp + 12),
         .marker = rtp[1] >> 7,
         .not_rtp = rtp[0] != 0x80,
     };

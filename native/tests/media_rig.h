@@ -12,12 +12,15 @@ struct media_frame {
     uint16_t sequence;
     uint32_t timestamp;
     uint32_t ssrc;
+    uint32_t mark; /* the first four bytes of the payload */
     uint8_t marker;
     uint8_t not_rtp;
 };
 
 /* Ports 0, 1 and MEDIA_OUT, `ring_slots` each; the clock begins at a second. */
 void media_open(struct rig *rig, uint32_t ring_slots);
+/* The same with buffers for frames that merges hold, beyond FP_HOLD_SPARE_FRAMES. */
+void media_open_holding(struct rig *rig, uint32_t ring_slots, uint32_t hold_frames);
 void media_set_clock(uint64_t now_ns);
 uint64_t media_clock(void);
 /* Frames of `flow` from port `path` to MEDIA_OUT; counter 2 * flow + path. Asks for nothing. */
@@ -26,6 +29,8 @@ struct fp_route media_route(uint16_t flow, uint16_t path);
 struct fp_route media_merge_route(uint16_t flow, uint16_t path, uint32_t number);
 void media_add(struct rig *rig, const struct fp_route *route);
 void media_add_merge(struct rig *rig, uint32_t number, uint64_t id, uint64_t window_ns);
+/* One that releases in order. */
+void media_add_ordered(struct rig *rig, uint32_t number, uint64_t id, uint64_t window_ns, uint32_t hold_frames);
 /* Begins a new table; rig_publish offers it. */
 void media_new_table(struct rig *rig);
 void media_inject(struct rig *rig, uint32_t port, const struct media_frame *frame);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rig.h"
 #include "check.h"
+#include "ordered.h"
+#include "region.h"
 #include <string.h>
 #include <unistd.h>
 
@@ -13,8 +15,8 @@ void rig_open(struct rig *rig, uint32_t ports, uint32_t ring_slots, int separate
     rig_open_sized(rig, ports, ring_slots, separate, wait, 2048);
 }
 
-void rig_open_sized(struct rig *rig, uint32_t ports, uint32_t ring_slots, int separate, enum fp_wait wait,
-                    uint32_t buffer_bytes) {
+static void open_all(struct rig *rig, uint32_t ports, uint32_t ring_slots, int separate, enum fp_wait wait,
+                     uint32_t buffer_bytes, uint32_t more) {
     static unsigned opened;
     memset(rig, 0, sizeof *rig);
     (void)snprintf(rig->path, sizeof rig->path, "/dev/shm/fp-test-%d-%u", (int)getpid(), opened++);
@@ -29,12 +31,45 @@ void rig_open_sized(struct rig *rig, uint32_t ports, uint32_t ring_slots, int se
         uint32_t buffers = (uint32_t)fp_port_plan_buffers(&config);
         CHECK_EQ(buffers, 2 * ring_slots);
         if (separate || i == 0) {
-            open_region(rig, separate ? buffers : buffers * ports, buffer_bytes);
+            open_region(rig, separate ? buffers : buffers * ports + more, buffer_bytes);
         }
         CHECK_EQ(fp_port_open(&config, rig->regions[rig->region_count - 1], &rig->ports[i]), 0);
         CHECK_EQ(fp_worker_add_port(rig->worker, rig->ports[i], name), 0);
     }
     rig->port_count = ports;
+}
+
+void rig_open_sized(struct rig *rig, uint32_t ports, uint32_t ring_slots, int separate, enum fp_wait wait,
+                    uint32_t buffer_bytes) {
+    open_all(rig, ports, ring_slots, separate, wait, buffer_bytes, 0);
+}
+
+void rig_open_holding(struct rig *rig, uint32_t ports, uint32_t ring_slots, enum fp_wait wait, uint32_t hold_buffers) {
+    open_all(rig, ports, ring_slots, 0, wait, 2048, hold_buffers);
+    CHECK_EQ(fp_worker_hold(rig->worker, 0, rig->regions[0], hold_buffers), 0);
+}
+
+static void own(uint8_t *owners, const struct rig *rig, uint32_t buffer) {
+    CHECK(buffer < rig->regions[0]->buffer_count);
+    CHECK_EQ(owners[buffer]++, 0);
+}
+
+void rig_check_buffers(const struct rig *rig) {
+    uint32_t left = rig->regions[0]->buffer_count - rig->regions[0]->free_count;
+    uint8_t *owners = calloc(rig->regions[0]->buffer_count, 1);
+    CHECK(owners != NULL);
+    for (uint32_t i = 0; i < 2 * rig->port_count; i++) {
+        const struct fp_ring *ring = i % 2 == 0 ? &rig->ports[i / 2]->rx[0] : &rig->ports[i / 2]->tx[0];
+        for (uint32_t slot = 0; slot < ring->slots; slot++, left--) {
+            own(owners, rig, ring->shared->slot[slot].buf_idx);
+        }
+    }
+    const struct fp_ordering *ordering = rig->worker->ordering;
+    for (uint32_t i = 0; ordering != NULL && i < ordering->holds[0]->count; i++, left--) {
+        own(owners, rig, ordering->holds[0]->places[i].slot.buf_idx);
+    }
+    CHECK_EQ(left, 0);
+    free(owners);
 }
 
 void rig_close(struct rig *rig) {
@@ -99,8 +134,8 @@ uint64_t rig_dropped(const struct fp_port_counters *counters) {
 void rig_check_balance(const struct rig *rig) {
     for (uint32_t i = 0; i < rig->port_count; i++) {
         struct fp_port_counters counters = rig_counters(rig, i);
-        CHECK_EQ(counters.received_frames,
-                 counters.forwarded_frames + counters.merged_frames + counters.to_host_frames + rig_dropped(&counters));
+        CHECK_EQ(counters.received_frames, counters.forwarded_frames + counters.merged_frames +
+                                               counters.to_host_frames + counters.held_frames + rig_dropped(&counters));
         CHECK_EQ(counters.offered_frames,
                  counters.transmitted_frames + counters.tx_full_frames + counters.tx_too_long_frames);
         CHECK_EQ(counters.transmitted_frames, counters.swapped_frames + counters.copied_frames);

@@ -19,6 +19,8 @@ struct rig {
 
 /* Aborts the test where anything fails. `separate` ports have a region each: nothing can be swapped. */
 void rig_open(struct rig *rig, uint32_t ports, uint32_t ring_slots, int separate, enum fp_wait wait);
+/* One region for all ports, with so many buffers more, which merges of the worker may hold frames in. */
+void rig_open_holding(struct rig *rig, uint32_t ports, uint32_t ring_slots, enum fp_wait wait, uint32_t hold_buffers);
 /* The same with buffers of another size than 2,048 bytes. */
 void rig_open_sized(struct rig *rig, uint32_t ports, uint32_t ring_slots, int separate, enum fp_wait wait,
                     uint32_t buffer_bytes);
@@ -31,6 +33,8 @@ void rig_route(struct rig *rig, const struct frame_shape *shape, uint16_t ingres
 void rig_publish(struct rig *rig);
 struct fp_port_counters rig_counters(const struct rig *rig, uint32_t port);
 uint64_t rig_dropped(const struct fp_port_counters *counters);
+/* Every buffer of the one region is in exactly one slot, or place for held frames. */
+void rig_check_buffers(const struct rig *rig);
 /* Law 5, for every port. */
 void rig_check_balance(const struct rig *rig);
 

@@ -387,10 +387,10 @@ static void test_output_is_the_same(void) {
 
 static void test_table_refuses(void) {
     struct fp_table *table;
-    struct fp_merge_config config = {.id = 1, .window_ns = WINDOW_NS, .slots = 512, .hold_frames = 10};
+    struct fp_merge_config config = {.id = 1, .window_ns = WINDOW_NS, .slots = 512, .hold_frames = 512};
     struct fp_route route = media_route(FLOW, 0);
     CHECK_EQ(fp_table_create(4, &table), 0);
-    CHECK_EQ(fp_table_add_merge(table, 0, &config), FP_E_UNSUPPORTED);
+    CHECK_EQ(fp_table_add_merge(table, 0, &config), FP_E_INVALID); /* more than its slots tell apart */
     config.hold_frames = 0;
     CHECK_EQ(fp_table_add_merge(table, FP_MAX_MERGES, &config), FP_E_INVALID);
     CHECK_EQ(fp_table_add_merge(table, 3, &config), 0);

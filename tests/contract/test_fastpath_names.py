@@ -24,7 +24,7 @@ from appliance.fastpath import (
 )
 from appliance.fastpath import _native as native
 from appliance.telemetry import prometheus_media as media
-from appliance.telemetry.prometheus import PORT_COUNTERS
+from appliance.telemetry.prometheus import PORT_COUNTERS, PORT_GAUGES
 from appliance.telemetry.records import DiscoveredRecord, PortRecord, ProtectedRecord, RouteRecord
 
 ROOT = Path(__file__).parents[2]
@@ -125,7 +125,12 @@ def test_every_counter_of_media_is_documented(struct: str) -> None:
 
 def test_prometheus_has_every_counter() -> None:
     health = set(list_fields("fp_port_health")) - {"state", "since_ns", "error", "error_errno"}
-    assert set(PORT_COUNTERS) == set(list_fields("fp_port_counters")) - {"dropped_frames"} | health
+    gauges = {"held_frames", "hold_buffers", "hold_bytes"}
+    assert (
+        set(PORT_COUNTERS)
+        == set(list_fields("fp_port_counters")) - {"dropped_frames", "held_frames"} | health
+    )
+    assert set(PORT_GAUGES) == gauges
 
 
 def test_prometheus_has_every_counter_of_media() -> None:

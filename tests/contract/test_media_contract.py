@@ -1,19 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the configuration computes of media is what the fast path does, which it may not import."""
 
+import os
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-from appliance.config import check_media, check_pacing, formats, media, merges
+from appliance.config import check_media, check_pacing, formats, holding, media, merges
 from appliance.config.formats import parse_video_format
 from appliance.config.media import Pacing
 from appliance.daemon.media import build_pacing
 from appliance.fastpath import (
+    LoopWorker,
+    MemoryPort,
     MergeConfig,
     NativeError,
     PacingFormat,
+    Region,
     RouteTable,
     StateSegment,
     find_window_ns,
@@ -30,6 +35,35 @@ def test_limits() -> None:
     assert merges.MAX_MERGE_SLOTS == names.MAX_MERGE_SLOTS
     assert check_media.MAX_PACING_PER_WORKER == names.MAX_PACING
     assert f"#define FP_MERGE_ARENA_BYTES {merges.MERGE_ARENA_BYTES}\n" in HEADER
+
+
+def test_buffers_for_held_frames() -> None:
+    assert holding.MAX_HOLD_BUFFERS == names.MAX_HOLD_BUFFERS
+    assert holding.SPARE_FRAMES == names.HOLD_SPARE_FRAMES
+    frames = 100
+    buffers = holding.count_buffers(frames)
+    with ExitStack() as stack:
+        region = stack.enter_context(Region(16 + buffers, holding.BUFFER_BYTES))
+        port = stack.enter_context(MemoryPort.create("a", region, 8))
+        state = stack.enter_context(StateSegment.create(Path("/dev/shm") / f"hold-{os.getpid()}"))
+        stack.callback(state.path.unlink)
+        worker = stack.enter_context(LoopWorker(state))
+        worker.add_port(port, "a")
+        with pytest.raises(NativeError) as refusal:
+            worker.hold(0, region, buffers + 1)
+        assert refusal.value.code == names.E_REGION
+        worker.hold(0, region, buffers)
+        info = state.read_port_info(0)
+    assert (info.hold_buffers, info.hold_bytes) == (buffers, holding.find_hold_bytes(buffers))
+
+
+def test_the_window_of_class_b_at_2160p() -> None:
+    """50 ms of 1.036 million frames a second, and a quarter."""
+    frames = merges.plan_frames(50_000_000, 1_035_765)
+    assert frames == 51_789 + 51_789 // 4
+    assert accepts_merge(
+        MergeConfig(1, 50_000_000, merges.plan_slots(50_000_000, 1_035_765), hold_frames=frames)
+    )
 
 
 @pytest.mark.parametrize("path_class", "ABCD")
@@ -65,16 +99,17 @@ def test_the_longest_window() -> None:
     assert not accepts_merge(MergeConfig(1, 1000, merges.MIN_MERGE_SLOTS // 2))
 
 
-def test_memory_is_not_less_than_it_takes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("hold_frames", [0, 100])
+def test_memory_is_not_less_than_it_takes(tmp_path: Path, hold_frames: int) -> None:
     """A worker takes pages for its merges when the table is published; the file says how many."""
     with StateSegment.create(tmp_path / "state") as state, RouteTable(1) as table:
         before = (tmp_path / "state").stat().st_blocks
         count, slots = 64, 2048
         for number in range(count):
-            table.add_merge(number, MergeConfig(id=1, window_ns=1_000_000, slots=slots))
+            table.add_merge(number, MergeConfig(1, 1_000_000, slots, hold_frames=hold_frames))
         state.publish(table, 1, bytes(32))
         taken = ((tmp_path / "state").stat().st_blocks - before) * 512
-    plan = merges.MergePlan(window_ns=1_000_000, slots=slots, silence_ns=0)
+    plan = merges.MergePlan(window_ns=1_000_000, slots=slots, silence_ns=0, hold_frames=hold_frames)
     assert 0.9 * count * plan.bytes < taken < count * plan.bytes + 65536
 
 

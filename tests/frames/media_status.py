@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.config.entries import resolve_tables
+from appliance.config.holding import count_buffers, sum_hold_frames
 from appliance.config.load import parse_config
 from appliance.daemon.counters import assign_counters, list_indices, read_nothing, subtract_bases
 from appliance.daemon.media import assign_media, list_media
@@ -25,6 +26,7 @@ TICKS = 90  # of the RTP clock, from one frame to the next
 PAYLOAD_BYTES = 20
 FRAME_BYTES = 14 + 20 + 8 + 12 + PAYLOAD_BYTES
 SLOTS = 256
+_PUBLISH_S = 0.2  # counters of merges come ten times a second
 _MS_PER_S = 1000
 _NS_PER_S = 1_000_000_000
 
@@ -107,10 +109,13 @@ def build_datagram(group: str, payload: bytes, vlan: int | None) -> bytes:
     return bytes.fromhex("01005e010201020000000001") + tag + bytes.fromhex("0800") + ip + udp + payload
 
 
-def run_script(folder: Path, config: str, steps: Sequence[Step]) -> Seen:
-    """Publish the configuration as the daemon does, inject, and read the status once the loop has ended."""
-    with _open_loop(folder) as (state, ports, worker):
-        loaded = parse_config(config, "media.yaml").config
+def run_script(folder: Path, config: str, steps: Sequence[Step], ends: bool = True) -> Seen:
+    """Publish the configuration as the daemon does, inject, and read the status once the loop has ended.
+
+    Not `ends`: read it while the loop would go on.
+    """
+    loaded = parse_config(config, "media.yaml").config
+    with _open_loop(folder, count_buffers(sum_hold_frames(loaded, "main"))) as (state, ports, worker):
         tables = resolve_tables(loaded)
         entries = tables.entries["main"]
         assigned = assign_counters({}, tables.list_fates("main"), read_nothing)
@@ -129,18 +134,23 @@ def run_script(folder: Path, config: str, steps: Sequence[Step]) -> Seen:
                 time.sleep(step.ms / _MS_PER_S)
             else:
                 sent += _inject(step, ports, worker)
-        state.request_stop()
-        worker.run()  # its end publishes the counters of merges
+        if ends:
+            state.request_stop()
+            worker.run()  # its end publishes the counters of merges
+        else:
+            time.sleep(_PUBLISH_S)
+            worker.turn()  # takes the time of the burst before
+            worker.turn()
         media = list_media(counters, loaded.discover)
         seen = subtract_bases(collect_observation(folder, list_indices(counters), media=media), counters)
         return Seen(seen.model_dump(mode="json"), began_ns)
 
 
 @contextmanager
-def _open_loop(folder: Path) -> Iterator[tuple[StateSegment, dict[str, MemoryPort], LoopWorker]]:
+def _open_loop(folder: Path, held: int) -> Iterator[tuple[StateSegment, dict[str, MemoryPort], LoopWorker]]:
     (folder / "workers" / "main").mkdir(parents=True)
     with (
-        Region(3 * 2 * SLOTS) as region,
+        Region(3 * 2 * SLOTS + held) as region,
         MemoryPort.create("a", region, SLOTS) as a,
         MemoryPort.create("b", region, SLOTS) as b,
         MemoryPort.create("c", region, SLOTS) as out,
@@ -150,6 +160,8 @@ def _open_loop(folder: Path) -> Iterator[tuple[StateSegment, dict[str, MemoryPor
         ports = {"a": a, "b": b, "out": out}
         for name, port in ports.items():
             worker.add_port(port, name)
+        if held:
+            worker.hold(0, region, held)
         yield state, ports, worker
 
 

@@ -104,7 +104,7 @@ class Rig:
             seen = self.state.read_port(index)
             dropped = sum(seen.dropped_frames.values())
             assert seen.received_frames == (
-                seen.forwarded_frames + seen.merged_frames + seen.to_host_frames + dropped
+                seen.forwarded_frames + seen.merged_frames + seen.to_host_frames + seen.held_frames + dropped
             )
             assert (
                 seen.offered_frames == seen.transmitted_frames + seen.tx_full_frames + seen.tx_too_long_frames

@@ -50,7 +50,10 @@ def inject_if_free(rig: Rig, frame: bytes) -> bool:
 
 def check_snapshot(seen: PortCounters) -> None:
     dropped = sum(seen.dropped_frames.values())
-    assert seen.received_frames == seen.forwarded_frames + seen.merged_frames + seen.to_host_frames + dropped
+    assert (
+        seen.received_frames
+        == seen.forwarded_frames + seen.merged_frames + seen.to_host_frames + seen.held_frames + dropped
+    )
     assert seen.offered_frames == seen.transmitted_frames + seen.tx_full_frames + seen.tx_too_long_frames
     assert seen.transmitted_frames == seen.swapped_frames + seen.copied_frames
 

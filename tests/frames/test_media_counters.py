@@ -13,8 +13,6 @@ from typing import Any
 
 import pytest
 
-from appliance.fastpath import MergeConfig, NativeError, RouteTable, names
-
 from .media_status import (
     DSCP,
     FRAME_BYTES,
@@ -78,6 +76,9 @@ routes:
 )
 # What comes after a pause is too late, a path that pauses silent.
 SHORT = WIDE.replace("window_us: 1000000", "window_us: 1000\n      silence_ms: 1")
+ORDERED = WIDE.replace("window_us: 1000000", "window_us: 1000000\n      release: in-order")
+# A window of one frame, and another to spare: two may be held.
+CROWDED = ORDERED.replace("frames_per_s: 1000", "frames_per_s: 1")
 OVER = Pause(20)
 
 RTP, PACING = "routes[].rtp", "routes[].pacing"
@@ -115,6 +116,8 @@ class Case:
     wanted: dict[str, dict[str, Any]]
     path: str = "a"
     zero: dict[str, list[str]] = field(default_factory=dict)
+    ends: bool = True
+    account: dict[str, int] = field(default_factory=dict)
 
 
 def numbers(at: str, *given: int) -> list[Frame]:
@@ -288,6 +291,37 @@ CASES: dict[str, Case] = {
     "both paths are silent": Case(
         SHORT, [*numbers("a", 1), OVER, *numbers("a", 2)], {FLOW: {"silences": 1}, PATH: {"outages": 1}}
     ),
+    "held behind a hole": Case(
+        ORDERED,
+        numbers("a", 1, 3, 4),
+        {FLOW: {"held_frames": 2, "most_held_frames": 2}, PATH: {"forwarded_frames": 3}},
+        zero={FLOW: ["filled_frames", "skipped_frames", "lost_frames"]},
+        ends=False,
+        account={"received_frames": 3, "forwarded_frames": 1, "held_frames": 2},
+    ),
+    "held until the hole is filled": Case(
+        ORDERED,
+        [*numbers("a", 1, 3, 4), Frame("b", 2)],
+        {FLOW: {"filled_frames": 1, "most_held_frames": 2}},
+        zero={FLOW: ["held_frames", "skipped_frames", "lost_frames"]},
+        ends=False,
+        account={"received_frames": 4, "forwarded_frames": 4, "held_frames": 0},
+    ),
+    "held until the end": Case(
+        ORDERED,
+        numbers("a", 1, 3, 4),
+        {FLOW: {"most_held_frames": 2}},
+        zero={FLOW: ["held_frames"]},
+        account={"received_frames": 3, "forwarded_frames": 3, "held_frames": 0},
+    ),
+    "more than may be held": Case(
+        CROWDED,
+        numbers("a", 1, 3, 4, 5),
+        {FLOW: {"skipped_frames": 1, "most_held_frames": 2}},
+        zero={FLOW: ["held_frames"]},
+        ends=False,
+        account={"received_frames": 4, "forwarded_frames": 4, "held_frames": 0},
+    ),
     "no route": Case(
         OBSERVED,
         [Frame("b", 1, group=UNKNOWN_GROUP), NotRtp("b", group=UNKNOWN_GROUP), Frame("b", 2, group=UNKNOWN_GROUP)],
@@ -305,8 +339,6 @@ CASES: dict[str, Case] = {
     ),
 }  # fmt: skip
 
-# In-order release is refused (below), so nothing is ever held; native/tests/test_merge.c counts them.
-NOT_REACHED = {FLOW: {"skipped_frames", "held_frames", "most_held_frames"}}
 # `paths` are PATH, `key` is told by names of its own.
 NOT_SHOWN = {FLOW: {"paths"}, LISTED: {"key"}}
 
@@ -322,7 +354,7 @@ def find_record(seen: Seen, place: str, path: str) -> dict[str, Any]:
 @pytest.mark.parametrize("name", CASES)
 def test_the_cause_is_counted(name: str, tmpfs: Path) -> None:
     case = CASES[name]
-    seen = run_script(tmpfs / name.replace(" ", "-"), case.config, case.steps)
+    seen = run_script(tmpfs / name.replace(" ", "-"), case.config, case.steps, case.ends)
     for place, counters in case.wanted.items():
         record = find_record(seen, place, case.path)
         for counter, wanted in counters.items():
@@ -332,7 +364,9 @@ def test_the_cause_is_counted(name: str, tmpfs: Path) -> None:
     for place, counters_at_0 in case.zero.items():
         record = find_record(seen, place, case.path)
         assert {counter: record[counter] for counter in counters_at_0} == dict.fromkeys(counters_at_0, 0)
-    assert seen.document["workers"][0]["balanced"]
+    worker = seen.document["workers"][0]
+    assert worker["balanced"]
+    assert {field: worker["account"][field] for field in case.account} == case.account
 
 
 @pytest.mark.parametrize("struct", sorted(MEDIA["STRUCTS"]))
@@ -346,12 +380,5 @@ def test_every_counter_has_a_cause(struct: str) -> None:
         for counter, wanted in case.wanted.get(place, {}).items()
         if callable(wanted) or wanted
     }
-    missing = documented - injected - NOT_REACHED.get(place, set()) - NOT_SHOWN.get(place, set())
+    missing = documented - injected - NOT_SHOWN.get(place, set())
     assert missing == set()
-
-
-def test_what_cannot_be_reached_is_refused() -> None:
-    """The day the loop releases in order this fails, and NOT_REACHED needs its scripts."""
-    with RouteTable(1) as table, pytest.raises(NativeError) as refusal:
-        table.add_merge(0, MergeConfig(id=1, window_ns=1000, slots=512, hold_frames=8))
-    assert refusal.value.code == names.E_UNSUPPORTED

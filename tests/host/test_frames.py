@@ -11,7 +11,13 @@ def test_no_problem_is_reported(status: dict[str, Any]) -> None:
 def test_received_frames_are_accounted_for(status: dict[str, Any]) -> None:
     for port in status["ports"]:
         dropped = sum(port["dropped_frames"].values())
-        accounted = port["forwarded_frames"] + port["merged_frames"] + port["to_host_frames"] + dropped
+        accounted = (
+            port["forwarded_frames"]
+            + port["merged_frames"]
+            + port["to_host_frames"]
+            + port["held_frames"]
+            + dropped
+        )
         assert port["received_frames"] == accounted, (
             f"port {port['name']}: {port['received_frames']} frames received, {accounted} accounted for"
         )

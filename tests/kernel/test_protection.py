@@ -4,69 +4,38 @@
 What is expected is computed here from what was sent, by sets of numbers: nothing of the merge is used.
 """
 
-import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from appliance_process import Document
 from capture_flows import iterate_frames
 from lab_net import LabNet
+from path_losses import (
+    BEYOND_NS,
+    CLASS,
+    FRAMES,
+    LOSSES,
+    NEEDS_CAPTURE,
+    WINDOW_NS,
+    WITHIN_NS,
+    Sent,
+    check_frames,
+    inject,
+    load_path,
+    read_port,
+)
 from studio import wait_for
 from two_paths import (
     FLOW,
     GROUPS,
-    NEW_GROUP,
-    NEW_MAC,
-    RTP_AT,
     UDP_PORT,
     Sending,
     TwoPaths,
-    load_paths,
     read_number,
 )
-
-CAPTURE = Path(__file__).resolve().parents[3] / "shared" / "captures" / "ST2022-7-Audio.pcap"
-NEEDS_CAPTURE = pytest.mark.skipif(
-    not CAPTURE.exists(), reason=f"no {CAPTURE}; put the EBU LIST samples there"
-)
-FRAMES = 4000
-STEP_NS = 125_000  # of the capture: 48 kHz, 6 samples a frame
-MS = 1_000_000
-# Class C below 270 Mb/s (ST 2022-7:2019): wide enough that a busy machine changes no count.
-CLASS = {"class": "C", "bits_per_s": 5_000_000}
-WINDOW_NS = 450 * MS
-WITHIN_NS, BEYOND_NS = 350 * MS, 1000 * MS
-
-Lost = Callable[[int], bool]
-
-
-def nothing(_place: int) -> bool:
-    return False
-
-
-def one_in_ten(place: int) -> bool:
-    return place % 10 == 3
-
-
-def bursts(place: int) -> bool:
-    return place % 50 < 20
-
-
-def one_in_seven(place: int) -> bool:
-    return place % 7 == 1
-
-
-# Path A, path B: with the last pair 1 frame in 70 is lost on both.
-LOSSES: dict[str, tuple[Lost, Lost]] = {
-    "no loss": (nothing, nothing),
-    "loss on A": (one_in_ten, nothing),
-    "bursts on B": (nothing, bursts),
-    "loss on A, B and both": (one_in_ten, one_in_seven),
-}
 
 
 @pytest.fixture
@@ -79,58 +48,6 @@ def lab(tmp_path: Path) -> Iterator[TwoPaths]:
             yield made
         finally:
             made.close()
-
-
-@dataclass
-class Sent:
-    """What left by each path: its numbers. Both begin and end with the same one."""
-
-    a: set[int]
-    b: set[int]
-
-    @property
-    def all(self) -> int:
-        """Numbers there were at the source."""
-        both = self.a | self.b
-        return max(both) - min(both) + 1
-
-
-def inject(lab: TwoPaths, lost: tuple[Lost, Lost], skew_ns: int) -> Sent:
-    """Send FRAMES of both paths, B `skew_ns` behind A, without those that are lost. The ends are not lost."""
-    paths = load_paths(CAPTURE, FRAMES)
-    sendings = [
-        Sending(place * STEP_NS + path * skew_ns, path, frame)
-        for path, frames in enumerate(paths)
-        for place, frame in enumerate(frames.values())
-        if place in (0, FRAMES - 1) or not lost[path](place)
-    ]
-    numbers = [
-        {read_number(sending.frame) for sending in sendings if sending.path == path} for path in (0, 1)
-    ]
-    lab.send(sendings)
-    return Sent(*numbers)
-
-
-def check_frames(frames: list[bytes], wanted: set[int]) -> int:
-    """Each wanted number once, and nothing else; to the new group. Returns how many came behind a newer one.
-
-    The capture's IP checksums are 0, taken before a NIC filled them in: nothing can be told from them.
-    """
-    source = load_paths(CAPTURE, FRAMES)[0]
-    assert sorted(map(read_number, frames)) == sorted(wanted)
-    newest = behind = 0
-    for frame in frames:
-        number = read_number(frame)
-        assert frame[RTP_AT:] == source[number][RTP_AT:]
-        assert (frame[:6], frame[30:34]) == (NEW_MAC, socket.inet_aton(NEW_GROUP))
-        behind += number < newest
-        newest = max(newest, number)
-    return behind
-
-
-def read_port(document: Document, name: str) -> Document:
-    record: Document = next(port for port in document["ports"] if port["name"] == name)
-    return record
 
 
 def check_observed(document: Document, sent: Sent) -> None:
@@ -201,10 +118,6 @@ def test_beyond_the_window_the_slower_path_helps_nobody(lab: TwoPaths, loss: str
     late = read_port(document, "in-b")["dropped_frames"]
     assert {reason: count for reason, count in late.items() if count} == {"merge_late": len(sent.b)}
     check_observed(document, sent)
-
-
-def load_path(path: int) -> list[bytes]:
-    return list(load_paths(CAPTURE, FRAMES)[path].values())
 
 
 def find_silent(document: Document) -> list[str]:

@@ -98,6 +98,10 @@ class TwoPaths:
     appliance: ApplianceProcess
     senders: list[socket.socket]
     receiver: socket.socket
+    middle: Namespace
+    """The appliance's."""
+    behind: Namespace
+    """The receiver's."""
 
     @classmethod
     def build(cls, net: LabNet, folder: Path) -> Self:
@@ -107,7 +111,14 @@ class TwoPaths:
             net.connect(sender, f"out-{path}", middle, f"in-{path}")
         net.connect(middle, "out", receiver, "out")
         senders = [open_socket(sender, f"out-{path}") for path in PATHS]
-        return cls(net, ApplianceProcess(net, middle, folder), senders, open_socket(receiver, "out"))
+        return cls(
+            net,
+            ApplianceProcess(net, middle, folder),
+            senders,
+            open_socket(receiver, "out"),
+            middle,
+            receiver,
+        )
 
     def close(self) -> None:
         """Close the sockets; the namespaces end with `net`."""

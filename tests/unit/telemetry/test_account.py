@@ -20,7 +20,8 @@ COUNTERS = PortCounters(
     received_bytes=6400,
     forwarded_frames=80,
     merged_frames=5,
-    to_host_frames=3,
+    to_host_frames=2,
+    held_frames=1,
     dropped_frames=dict.fromkeys(DROP_LABELS, 0) | {"no_route": 7, "fragment": 5},
     missed_frames=0,
     passed_to_host_frames=0,
@@ -35,7 +36,7 @@ COUNTERS = PortCounters(
     sync_errors=0,
 )
 INFO = PortInfo("red-in", "memory:a", "memory", "virtual", 1, 1, 1, 64, 64, 2048)
-INGRESS = ("received_frames", "forwarded_frames", "merged_frames", "to_host_frames")
+INGRESS = ("received_frames", "forwarded_frames", "merged_frames", "to_host_frames", "held_frames")
 EGRESS = ("offered_frames", "transmitted_frames", "tx_full_frames", "tx_too_long_frames")
 
 
@@ -71,7 +72,7 @@ def test_sums(changes: list[dict[str, Any]]) -> None:
 def test_the_account_as_text() -> None:
     text = render_account([build_port_record("main", INFO, COUNTERS, HEALTH)])
     assert text.splitlines() == [
-        "received 100 = forwarded 80 + merged 5 + to host 3 + dropped 12",
+        "received 100 = forwarded 80 + merged 5 + to host 2 + dropped 12 + held 1",
         "  dropped fragment: 5",
         "  dropped no_route: 7",
         "  port red-in (memory:a, virtual): received 100, transmitted 80 of 90 offered, TX ring full 8, too long 2",

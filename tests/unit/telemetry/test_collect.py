@@ -88,6 +88,7 @@ def test_the_records_are_the_document_of_status(loop: Loop, tmp_path: Path) -> N
             "forwarded_frames": 5,
             "merged_frames": 0,
             "to_host_frames": 0,
+            "held_frames": 0,
             "dropped_frames": {reason: int(reason == "short") for reason in seen.ports[0].dropped_frames},
         },
         "memberships": [],
