@@ -26,7 +26,8 @@
 
 #include "frame.h"
 
-/* What becomes of a frame. Of an account: forwarded = FORWARD + HOLD, merged = MERGED + DUPLICATE, dropped = LATE. */
+/* What becomes of a frame. Of an account: forwarded = FORWARD + HOLD (held until it leaves), merged = MERGED +
+ * DUPLICATE, dropped = LATE. */
 enum fp_merge_verdict {
     FP_MERGE_FORWARD,   /* first copy: goes out now */
     FP_MERGE_HOLD,      /* first copy, ahead of a hole: pass it to fp_merge_hold; only of flows that hold frames */

@@ -8,6 +8,7 @@
  * INGRESS and EGRESS must have netmap drivers, STOCK (a dummy interface will do) must have none.
  */
 #include "check.h"
+#include "hold.h"
 #include "port.h"
 #include "wire.h"
 #include <errno.h>
@@ -187,6 +188,53 @@ static void native_interfaces(void) {
     wire_appliance_close(&appliance);
 }
 
+static void own(uint8_t *owners, const struct fp_ring *ring, uint32_t buffer) {
+    CHECK(buffer >= ring->first_buffer && buffer < ring->buffer_count);
+    CHECK_EQ(owners[buffer]++, 0);
+}
+
+static void own_rings(uint8_t *owners, const struct fp_ring *rings, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t slot = 0; slot < rings[i].slots; slot++) {
+            own(owners, &rings[i], rings[i].shared->slot[slot].buf_idx);
+        }
+    }
+}
+
+/* Buffers for frames that merges hold: of the region's, none that is in a ring, the same through every mapping; given
+ * back at the end, or the fourth round would find too few; and more than there are is refused. */
+static void extra_buffers(void) {
+    char spec[FP_NAME_BYTES];
+    struct fp_hold *hold = NULL;
+    (void)snprintf(spec, sizeof spec, "netmap:%s", nics[2]);
+    struct fp_port *port = end_open(spec);
+    const struct fp_ring *ring = &port->rx[0];
+    uint32_t third = ring->buffer_count / 3;
+    uint8_t *owners = calloc(ring->buffer_count, 1);
+    CHECK(owners != NULL);
+    for (unsigned round = 0; round < 4; round++) {
+        memset(owners, 0, ring->buffer_count);
+        CHECK_EQ(fp_hold_open(port, NULL, third, &hold), 0);
+        CHECK_EQ(hold->free_frames, third);
+        own_rings(owners, port->rx, port->info.rx_rings);
+        own_rings(owners, port->tx, port->info.tx_rings);
+        for (uint32_t i = 0; i < third; i++) {
+            uint32_t buffer = hold->places[i].slot.buf_idx;
+            own(owners, ring, buffer);
+            memcpy(fp_ring_buffer(&hold->ring, buffer), &i, sizeof i);
+            CHECK(memcmp(fp_ring_buffer(ring, buffer), &i, sizeof i) == 0);
+        }
+        fp_hold_close(hold);
+    }
+    CHECK_EQ(fp_hold_open(port, NULL, ring->buffer_count, &hold), FP_E_REGION);
+    CHECK_EQ(fp_hold_open(port, NULL, third, &hold), 0); /* what was refused took nothing */
+    fp_port_close(port);                                 /* nor does it need the port any more */
+    memset(fp_ring_buffer(&hold->ring, hold->places[0].slot.buf_idx), 0xff, hold->ring.buffer_bytes);
+    fp_hold_close(hold);
+    (void)printf("%u extra buffers held four times\n", third);
+    free(owners);
+}
+
 /* A driver without netmap: refused, and reported as emulated where that was allowed. */
 static void stock_driver(void) {
     struct fp_port_config config = {.flags = FP_OPEN_ALLOW_EMULATED};
@@ -212,6 +260,7 @@ int main(int argc, char **argv) {
     RUN(a_peer_stops);
     RUN(vale_ports);
     if (argc >= 5) {
+        RUN(extra_buffers);
         RUN(native_interfaces);
     } else {
         (void)printf("SKIPPED: native interfaces; name four: SENDER INGRESS EGRESS RECEIVER\n");

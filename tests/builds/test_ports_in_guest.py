@@ -29,5 +29,5 @@ def test_ports_forward_and_come_back(builder: Builder, artifacts: Path, release:
     )
     assert "FAILED" not in serial, serial
     assert "GUEST DONE" in serial, serial
-    for name in ("a_peer_stops", "native_interfaces"):
+    for name in ("a_peer_stops", "extra_buffers", "native_interfaces"):
         assert f"ok {name}" in serial, serial

@@ -117,6 +117,10 @@ def wait_held(lab: TwoPaths, frames: int) -> Document:
     )
 
 
+def wait_until_up(lab: TwoPaths, name: str, up: bool) -> None:
+    wait_for(lambda: (read_port(lab.appliance.status().document, name)["state"] == "up") == up)
+
+
 @NEEDS_CAPTURE
 def test_an_idle_worker_gives_up_in_time(lab: TwoPaths) -> None:
     """Nothing comes any more: the loop, asleep, wakes for the window's end. Status says what is held meanwhile."""
@@ -148,9 +152,9 @@ def test_ports_that_are_lost_lose_no_buffers(lab: TwoPaths) -> None:
                 lambda seen: seen["workers"][0]["account"]["held_frames"] > 100, "frames are held"
             )
             lab.net.run(lab.middle, ["ip", "link", "set", name, "down"])
-            wait_for(lambda name=name: read_port(lab.appliance.status().document, name)["state"] != "up")
+            wait_until_up(lab, name, False)
             lab.net.run(lab.middle, ["ip", "link", "set", name, "up"])
-            wait_for(lambda name=name: read_port(lab.appliance.status().document, name)["state"] == "up")
+            wait_until_up(lab, name, True)
         finally:
             ending.set()
             sender.join()
