@@ -41,6 +41,7 @@ class PortSpec(_Section):
     name: Name
     device: DeviceField
     emulated: Literal["refuse", "allow"] = "refuse"
+    sync: Literal["calls", "kloop"] = "calls"
     xdp: XdpOptions | None = None
     ring_slots: RingSlots | None = None
     host_stack: tuple[HostClass, ...] = ()
@@ -129,6 +130,7 @@ def _build_port_spec(port: Port) -> PortSpec:
         name=port.name,
         device=port.device,
         emulated=port.emulated or "refuse",
+        sync=port.sync or "calls",
         xdp=xdp,
         ring_slots=port.ring_slots,
         host_stack=tuple(sorted(port.host_stack or ())),

@@ -48,6 +48,7 @@ E_MTU: int = lib.FP_E_MTU
 E_SHAPES: int = lib.FP_E_SHAPES
 E_MERGE_MEMORY: int = lib.FP_E_MERGE_MEMORY
 E_NO_BUSY_POLL: int = lib.FP_E_NO_BUSY_POLL
+E_NO_KLOOP: int = lib.FP_E_NO_KLOOP
 
 
 @dataclass(frozen=True, slots=True)
