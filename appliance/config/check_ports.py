@@ -3,7 +3,7 @@
 
 from collections.abc import Iterator
 
-from appliance.config.schema import BusyPoll, Config, DeviceKind, Port
+from appliance.config.schema import BusyPoll, Config, DeviceKind, DeviceShape, Port
 from appliance.config.yaml_source import Location, Problem
 
 
@@ -16,6 +16,7 @@ def check_port_options(config: Config) -> Iterator[Problem]:
                 ("ports", index, "xdp", "copy"),
                 "the generic hook always copies; use mode: native or copy: copy",
             )
+        yield from _check_kloop(config, port, ("ports", index, "sync"))
         yield from _check_busy_poll(config, index, port)
 
 
@@ -23,6 +24,8 @@ def _check_kind(port: Port, here: Location) -> Iterator[Problem]:
     kind = port.device.kind
     if port.emulated is not None and kind is not DeviceKind.NETMAP:
         yield Problem((*here, "emulated"), f"{port.device} is no netmap port; remove it")
+    if port.sync is not None and kind is not DeviceKind.NETMAP:
+        yield Problem((*here, "sync"), f"{port.device} is no netmap port; remove it")
     if port.xdp is not None and kind is not DeviceKind.XDP:
         yield Problem((*here, "xdp"), f"{port.device} is no xdp port; remove it")
     if port.ring_slots is not None and kind is DeviceKind.NETMAP:
@@ -30,6 +33,20 @@ def _check_kind(port: Port, here: Location) -> Iterator[Problem]:
             (*here, "ring_slots"),
             f"{port.device} has the rings its driver gives it; remove it, or set them with `ethtool -G`",
         )
+
+
+def _check_kloop(config: Config, port: Port, here: Location) -> Iterator[Problem]:
+    if port.sync != "kloop" or port.device.kind is not DeviceKind.NETMAP:
+        return
+    if port.device.shape is DeviceShape.HOST:
+        yield Problem(here, f"{port.device} is the host stack's side, which no loop syncs; remove it")
+    for worker in config.workers:
+        if worker.name == config.worker_of(port) and worker.wait != "busy":
+            yield Problem(
+                here,
+                f"nothing wakes worker {worker.name}, which sleeps, for such a port; write `wait: busy` there or "
+                "remove it",
+            )
 
 
 def _check_busy_poll(config: Config, index: int, port: Port) -> Iterator[Problem]:

@@ -109,6 +109,11 @@ class Port(Section):
         default=None, description="netmap only: whether the generic adapter is accepted; absent: refuse"
     )
     xdp: XdpOptions | None = Field(default=None, description="xdp only: how it attaches")
+    sync: Literal["calls", "kloop"] | None = Field(
+        default=None,
+        description="netmap only: `kloop`, a loop in the kernel syncs the rings and the worker makes no system call; "
+        "its `wait` has to be `busy`; absent: calls",
+    )
     ring_slots: RingSlots | None = Field(
         default=None, description="xdp and memory only: slots of each ring, a power of two; absent: 4096"
     )

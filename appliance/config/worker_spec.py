@@ -42,6 +42,7 @@ class PortSpec(_Section):
     name: Name
     device: DeviceField
     emulated: Literal["refuse", "allow"] = "refuse"
+    sync: Literal["calls", "kloop"] = "calls"
     xdp: XdpOptions | None = None
     ring_slots: RingSlots | None = None
     host_stack: tuple[HostClass, ...] = ()
@@ -133,6 +134,7 @@ def _build_port_spec(port: Port, hold_frames: int) -> PortSpec:
         name=port.name,
         device=port.device,
         emulated=port.emulated or "refuse",
+        sync=port.sync or "calls",
         xdp=xdp,
         ring_slots=port.ring_slots,
         host_stack=tuple(sorted(port.host_stack or ())),

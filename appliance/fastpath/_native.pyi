@@ -59,6 +59,7 @@ class _Lib:
     FP_OPEN_ALLOW_EMULATED: int
     FP_OPEN_XDP_ZEROCOPY: int
     FP_OPEN_XDP_GENERIC: int
+    FP_OPEN_NETMAP_KLOOP: int
     FP_MATCH_PORT: int
     FP_MATCH_VLAN: int
     FP_MATCH_INNER_VLAN: int
@@ -92,6 +93,7 @@ class _Lib:
     FP_E_HOLD_BUFFERS: int
     FP_MAX_HOLD_BUFFERS: int
     FP_HOLD_SPARE_FRAMES: int
+    FP_E_NO_KLOOP: int
     FP_OBSERVE_RTP: int
     FP_OBSERVE_ARRIVALS: int
     FP_OBSERVE_PACING: int

@@ -52,6 +52,7 @@ E_MERGE_MEMORY: int = lib.FP_E_MERGE_MEMORY
 E_NO_BUSY_POLL: int = lib.FP_E_NO_BUSY_POLL
 E_HOLD_REGION: int = lib.FP_E_HOLD_REGION
 E_HOLD_BUFFERS: int = lib.FP_E_HOLD_BUFFERS
+E_NO_KLOOP: int = lib.FP_E_NO_KLOOP
 
 
 @dataclass(frozen=True, slots=True)

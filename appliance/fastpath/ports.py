@@ -107,6 +107,7 @@ class Port(Handle):
         ring_slots: int = 0,
         host_classes: Iterable[str] = (),
         busy_poll: tuple[int, int] | None = None,
+        kloop: bool = False,
     ) -> Self:
         """Open a port as named ("netmap:ens4", "xdp:ens4-2", "memory:a").
 
@@ -114,12 +115,14 @@ class Port(Handle):
         taken or refused, never replaced. `ring_slots` is a power of two, 0 for the default (4096).
         `host_classes` ("arp", "ptp", …; xdp: only) are left to the host stack by the XDP program.
         `busy_poll` (microseconds, frames; xdp: only): SO_BUSY_POLL and SO_BUSY_POLL_BUDGET, preferred.
+        `kloop` (netmap: only): a loop in the kernel syncs the rings; for workers that never sleep.
         NativeError says why the port cannot be opened; then the interface is as it was before.
         """
         flags = (
             (lib.FP_OPEN_ALLOW_EMULATED if allow_emulated else 0)
             | (lib.FP_OPEN_XDP_ZEROCOPY if xdp_zerocopy else 0)
             | (lib.FP_OPEN_XDP_GENERIC if xdp_generic else 0)
+            | (lib.FP_OPEN_NETMAP_KLOOP if kloop else 0)
         )
         config = _build_config(spec, ring_slots, flags, names.parse_host_classes(host_classes))
         if busy_poll is not None:

@@ -76,7 +76,7 @@ class PortRecord(_Record):
     """One port: how it works and every counter of `struct fp_port_counters`. Slots are per ring.
 
     `sync` is how its rings and the kernel meet: "calls" (system calls) or "busy_poll" (the calls poll the queues,
-    `busy_poll_us` as the kernel has it).
+    `busy_poll_us` as the kernel has it) or "kloop" (a loop in the kernel syncs them).
     `state` is "up", "no_link", "down", "gone" or "reopening", since `since_ns` (CLOCK_REALTIME). The worker
     opens a lost port again by itself: `outages` and `reopened` count, `open_error` says why the last try
     failed. `swaps_with` names the ports of its worker that take its frames without a copy;

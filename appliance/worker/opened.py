@@ -105,6 +105,7 @@ class OpenedWorker:
                 ring_slots=port.ring_slots or 0,
                 host_classes=port.host_stack if port.device.kind is DeviceKind.XDP else (),
                 busy_poll=_read_busy_poll(port),
+                kloop=port.sync == "kloop",
             )
         except NativeError as error:
             raise WorkerError(self._spec.name, render_refusal(port, error)) from error

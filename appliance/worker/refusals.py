@@ -69,6 +69,8 @@ def _advise(port: PortSpec, error: NativeError) -> str:
         names.E_UNSUPPORTED: _advise_mode(port),
         names.E_NO_BUSY_POLL: "leave `busy_poll` out; it needs Linux 5.11, CONFIG_NET_RX_BUSY_POLL, and since Linux "
         "6.13 a driver that says which NAPI instance a queue has (`netif_queue_set_napi`; veth does not)",
+        names.E_NO_KLOOP: f"leave `sync: kloop` out, or {playbook}: driver-builds corrects the loop "
+        "(netmap-kloop-signal)",
         names.E_NO_MEMORY: "use smaller ring_slots",
         names.E_REGION: "use smaller ring_slots, or fewer queues (`ethtool -L`)",
         names.E_MTU: f"lower the MTU: `ip link set {interface} mtu 1500`",

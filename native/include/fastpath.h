@@ -72,10 +72,10 @@
     X(FP_E_SHAPES, -17, "the routes match on too many different sets of fields")                        \
     X(FP_E_MTU, -18, "the interface's MTU allows frames that are longer than the port's buffers")       \
     X(FP_E_MERGE_MEMORY, -19, "the merges' windows need more memory than a worker may have")            \
-    X(FP_E_NO_BUSY_POLL, -20,                                                                           \
-      "the kernel or the driver does not let a socket poll the queue (preferred busy polling)")         \
-    X(FP_E_HOLD_REGION, -21, "a merge that holds frames has ports in different memory regions")         \
-    X(FP_E_HOLD_BUFFERS, -22, "the merges hold more frames than the worker has buffers for")
+    X(FP_E_NO_BUSY_POLL, -20, "the kernel or the driver lets no socket poll the queue (busy poll)")     \
+    X(FP_E_NO_KLOOP, -21, "the loaded netmap module's sync loop cannot be ended, or does not begin")    \
+    X(FP_E_HOLD_REGION, -22, "a merge that holds frames has ports in different memory regions")         \
+    X(FP_E_HOLD_BUFFERS, -23, "the merges hold more frames than the worker has buffers for")
 
 /* Why a frame was dropped: name as in status, what it means. Order is the index in `dropped_frames`. */
 #define FP_DROP_LIST(X)                                                                                    \
@@ -440,13 +440,15 @@ enum fp_adapter {
 
 /* How a port's rings and the kernel meet. */
 enum fp_sync {
-    FP_SYNC_CALLS = 0,    /* a system call a turn, or as the kernel asks for one; none with memory ports */
-    FP_SYNC_BUSY_POLL = 1 /* AF_XDP: each turn's call polls the queue itself, interrupts are put off */
+    FP_SYNC_CALLS = 0,     /* a system call a turn, or as the kernel asks for one; none with memory ports */
+    FP_SYNC_BUSY_POLL = 1, /* AF_XDP: each turn's call polls the queue itself, interrupts are put off */
+    FP_SYNC_KLOOP = 2      /* netmap: a thread in the kernel syncs, ring indices are exchanged in memory */
 };
 
 /* Flags of fp_port_open: each weaker mode must be named, none is a fallback. */
 #define FP_OPEN_ALLOW_EMULATED 0x1 /* netmap: accept the generic adapter */
 #define FP_OPEN_XDP_ZEROCOPY 0x2   /* xdp: bind zero-copy or fail; without it bind copy */
+#define FP_OPEN_NETMAP_KLOOP 0x8   /* netmap: no system call for a sync; for workers of FP_WAIT_BUSY only */
 #define FP_OPEN_XDP_GENERIC 0x4    /* xdp: use the generic (skb) hook; without it the driver hook or fail */
 
 /* Buffers shared by xdp: and memory: ports of one worker, so frames move between them by swapping indices.

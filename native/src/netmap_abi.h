@@ -68,6 +68,10 @@ struct netmap_if {
 
 enum { NETMAP_REQ_REGISTER = 1, NETMAP_REQ_PORT_INFO_GET = 2 };
 
+enum { NETMAP_REQ_SYNC_KLOOP_START = 13, NETMAP_REQ_SYNC_KLOOP_STOP = 14 };
+
+enum { NETMAP_REQ_OPT_CSB = 3 };
+
 enum { NR_REG_ALL_NIC = 1, NR_REG_SW = 2, NR_REG_NIC_SW = 3, NR_REG_ONE_NIC = 4 };
 
 #define NR_EXCLUSIVE 0x800 /* nr_flags: the rings are ours alone, or the request fails with EBUSY */
@@ -95,6 +99,44 @@ struct nmreq_register {
     uint32_t nr_mode; /* NR_REG_* */
     uint32_t nr_extra_bufs;
     uint64_t nr_flags;
+};
+
+struct nmreq_option {
+    uint64_t nro_next; /* address of the next one, 0 for none */
+    uint32_t nro_reqtype;
+    uint32_t nro_status; /* out: 0, or an errno value */
+    uint64_t nro_size;   /* of options with an array, else 0 */
+};
+
+/* With a registration: ring indices are exchanged in memory of ours (CSB), and no system call syncs the port any more.
+ */
+struct nmreq_opt_csb {
+    struct nmreq_option nro_opt;
+    uint64_t csb_atok; /* address of an entry for each ring, transmit rings first */
+    uint64_t csb_ktoa; /* the same in the other direction */
+};
+
+/* What the program tells the kernel: it writes cur before head, so that head is never seen ahead of cur. */
+struct nm_csb_atok {
+    uint32_t head;
+    uint32_t cur;
+    uint32_t appl_need_kick;
+    uint32_t sync_flags;
+    uint32_t pad[12];
+};
+
+/* What the kernel tells the program: it writes hwcur before hwtail. */
+struct nm_csb_ktoa {
+    uint32_t hwcur;
+    uint32_t hwtail;
+    uint32_t kern_need_kick;
+    uint32_t pad[13];
+};
+
+/* The loop runs inside this request. */
+struct nmreq_sync_kloop_start {
+    uint32_t sleep_us; /* between two rounds, at most 1,000,000 */
+    uint32_t pad1;
 };
 
 struct nmreq_port_info_get {
@@ -181,6 +223,30 @@ FP_ABI_FIELD(nmreq_port_info_get, nr_tx_slots, 8);
 FP_ABI_FIELD(nmreq_port_info_get, nr_rx_slots, 12);
 FP_ABI_FIELD(nmreq_port_info_get, nr_tx_rings, 16);
 FP_ABI_FIELD(nmreq_port_info_get, nr_mem_id, 24);
+
+FP_ABI_SIZE(nmreq_option, 24);
+FP_ABI_FIELD(nmreq_option, nro_next, 0);
+FP_ABI_FIELD(nmreq_option, nro_reqtype, 8);
+FP_ABI_FIELD(nmreq_option, nro_status, 12);
+FP_ABI_FIELD(nmreq_option, nro_size, 16);
+
+FP_ABI_SIZE(nmreq_opt_csb, 40);
+FP_ABI_FIELD(nmreq_opt_csb, csb_atok, 24);
+FP_ABI_FIELD(nmreq_opt_csb, csb_ktoa, 32);
+
+FP_ABI_SIZE(nm_csb_atok, 64);
+FP_ABI_FIELD(nm_csb_atok, head, 0);
+FP_ABI_FIELD(nm_csb_atok, cur, 4);
+FP_ABI_FIELD(nm_csb_atok, appl_need_kick, 8);
+FP_ABI_FIELD(nm_csb_atok, sync_flags, 12);
+
+FP_ABI_SIZE(nm_csb_ktoa, 64);
+FP_ABI_FIELD(nm_csb_ktoa, hwcur, 0);
+FP_ABI_FIELD(nm_csb_ktoa, hwtail, 4);
+FP_ABI_FIELD(nm_csb_ktoa, kern_need_kick, 8);
+
+FP_ABI_SIZE(nmreq_sync_kloop_start, 8);
+FP_ABI_FIELD(nmreq_sync_kloop_start, sleep_us, 0);
 
 static_assert(NIOCCTRL == 0xc0586997UL, "netmap ABI: NIOCCTRL");
 static_assert(NIOCTXSYNC == 0x6994UL, "netmap ABI: NIOCTXSYNC");

@@ -56,6 +56,7 @@ static int extra_map(struct fp_netmap_extra *extra, const struct nmreq_register 
     if (memory == MAP_FAILED) {
         return FP_E_SYSTEM;
     }
+    (void)madvise(memory, body->nr_memsize, MADV_DONTFORK); /* as in netmap_port.c */
     extra->memory = (struct fp_netmap_memory){memory, body->nr_memsize};
     int result = fp_netmap_rings_open(&extra->view, &extra->memory, body->nr_offset);
     if (result == 0) {

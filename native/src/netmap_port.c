@@ -8,6 +8,7 @@
 #include "interface.h"
 #include "interface_settings.h"
 #include "netmap_adapter.h"
+#include "netmap_kloop.h"
 #include "netmap_rings.h"
 #include "port.h"
 #include <errno.h>
@@ -29,6 +30,7 @@ struct netmap_port {
     struct fp_interface_settings settings; /* as they were at the first opening */
     uint8_t *memory;
     size_t memory_bytes;
+    struct fp_netmap_kloop kloop; /* FP_OPEN_NETMAP_KLOOP */
 };
 
 static int netmap_rx_sync(struct fp_port *port) {
@@ -39,6 +41,23 @@ static int netmap_tx_sync(struct fp_port *port) {
     return ioctl(((struct netmap_port *)port)->fd, NIOCTXSYNC) == 0 ? 0 : FP_E_SYSTEM;
 }
 
+static int kloop_rx_sync(struct fp_port *port) {
+    struct netmap_port *netmap = (struct netmap_port *)port;
+    return fp_netmap_kloop_exchange(&netmap->kloop, port->rx, port->info.rx_rings, port->info.tx_rings);
+}
+
+static int kloop_tx_sync(struct fp_port *port) {
+    struct netmap_port *netmap = (struct netmap_port *)port;
+    return fp_netmap_kloop_exchange(&netmap->kloop, port->tx, port->info.tx_rings, 0);
+}
+
+/* With a loop in the kernel netmap refuses poll(2): only workers that never sleep have such ports. */
+static uint32_t kloop_poll_fds(const struct fp_port *port, struct pollfd *fds) {
+    (void)port;
+    (void)fds;
+    return 0;
+}
+
 static uint32_t netmap_poll_fds(const struct fp_port *port, struct pollfd *fds) {
     fds[0] = (struct pollfd){.fd = ((const struct netmap_port *)port)->fd, .events = POLLIN};
     return 1;
@@ -46,6 +65,7 @@ static uint32_t netmap_poll_fds(const struct fp_port *port, struct pollfd *fds) 
 
 static void netmap_release(struct fp_port *port) {
     struct netmap_port *netmap = (struct netmap_port *)port;
+    fp_netmap_kloop_stop(&netmap->kloop);
     if (netmap->memory != NULL) {
         munmap(netmap->memory, netmap->memory_bytes);
     }
@@ -73,11 +93,13 @@ static void netmap_check(const struct fp_port *port, struct fp_port_seen *out) {
     if (netmap->ifindex != 0) {
         link = fp_interface_link(netmap->spec.interface, netmap->ifindex);
     }
+    fp_netmap_kloop_check(&netmap->kloop);
     *out = (struct fp_port_seen){.link = link};
 }
 
-static int request(int fd, uint16_t type, const char *name, void *body) {
-    struct nmreq_header header = {.nr_version = NETMAP_API, .nr_reqtype = type, .nr_body = (uintptr_t)body};
+static int request(int fd, uint16_t type, const char *name, void *body, const void *option) {
+    struct nmreq_header header = {
+        .nr_version = NETMAP_API, .nr_reqtype = type, .nr_options = (uintptr_t)option, .nr_body = (uintptr_t)body};
     memcpy(header.nr_name, name, strnlen(name, sizeof header.nr_name - 1));
     return ioctl(fd, NIOCCTRL, &header);
 }
@@ -85,7 +107,7 @@ static int request(int fd, uint16_t type, const char *name, void *body) {
 /* A request about the global allocator, which every netmap has: fails where the module speaks another API only. */
 static int version_check(int fd) {
     struct nmreq_port_info_get body = {.nr_mem_id = 1};
-    if (request(fd, NETMAP_REQ_PORT_INFO_GET, "", &body) == 0) {
+    if (request(fd, NETMAP_REQ_PORT_INFO_GET, "", &body, NULL) == 0) {
         return 0;
     }
     return errno == EINVAL || errno == ENOTTY ? FP_E_NETMAP_VERSION : FP_E_SYSTEM;
@@ -108,7 +130,13 @@ static int port_register(struct netmap_port *netmap, const struct fp_spec *spec,
         body->nr_mode = NR_REG_ONE_NIC;
         body->nr_ringid = (uint16_t)spec->ring;
     }
-    if (request(netmap->fd, NETMAP_REQ_REGISTER, spec->name, body) == 0) {
+    struct nmreq_opt_csb csb;
+    bool kloop = (netmap->flags & FP_OPEN_NETMAP_KLOOP) != 0;
+    int result = kloop ? fp_netmap_kloop_prepare(&netmap->kloop, &csb) : 0;
+    if (result != 0) {
+        return result;
+    }
+    if (request(netmap->fd, NETMAP_REQ_REGISTER, spec->name, body, kloop ? &csb : NULL) == 0) {
         return 0;
     }
     switch (errno) {
@@ -148,6 +176,8 @@ static int memory_map(struct netmap_port *netmap, const struct nmreq_register *b
     if (memory == MAP_FAILED) {
         return FP_E_SYSTEM;
     }
+    /* The loop's process of another port (netmap_kloop.h) would keep this one's device from being removed. */
+    (void)madvise(memory, body->nr_memsize, MADV_DONTFORK);
     netmap->memory = memory;
     netmap->memory_bytes = body->nr_memsize;
     return 0;
@@ -192,6 +222,9 @@ static int netmap_setup(struct netmap_port *netmap) {
         const struct fp_netmap_memory memory = {netmap->memory, netmap->memory_bytes};
         result = fp_netmap_rings_open(&netmap->port, &memory, body.nr_offset);
     }
+    if (result == 0 && (flags & FP_OPEN_NETMAP_KLOOP) != 0) {
+        result = fp_netmap_kloop_start(&netmap->kloop, netmap->fd);
+    }
     if (result == 0 && ifindex > 0 && !spec->host_rings) {
         /* After registering, which resets the device and its address filter (netmap issue 417). */
         netmap->promiscuous = fp_interface_hold_promiscuous(ifindex);
@@ -224,19 +257,31 @@ static const struct fp_port_ops netmap_ops = {
     .close = netmap_close,
 };
 
+static const struct fp_port_ops kloop_ops = {
+    .rx_sync = kloop_rx_sync,
+    .tx_sync = kloop_tx_sync,
+    .poll_fds = kloop_poll_fds,
+    .check = netmap_check,
+    .release = netmap_release,
+    .acquire = netmap_acquire,
+    .close = netmap_close,
+};
+
 int fp_netmap_open(const struct fp_port_config *config, const struct fp_spec *spec, struct fp_port **out) {
     struct netmap_port *netmap = calloc(1, sizeof *netmap);
     if (netmap == NULL) {
         return FP_E_NO_MEMORY;
     }
-    netmap->port.ops = &netmap_ops;
+    bool kloop = (config->flags & FP_OPEN_NETMAP_KLOOP) != 0;
+    netmap->port.ops = kloop ? &kloop_ops : &netmap_ops;
+    netmap->port.info.sync = kloop ? FP_SYNC_KLOOP : FP_SYNC_CALLS;
     netmap->spec = *spec;
     netmap->flags = config->flags;
     netmap->fd = -1;
     netmap->promiscuous = -1;
     netmap->port.info.kind = FP_PORT_NETMAP;
     netmap->port.extra_bursts = EXTRA_BURSTS;
-    netmap->port.poll_syncs = true;
+    netmap->port.poll_syncs = !kloop;
     netmap->port.hands_over = spec->interface[0] == '\0'; /* pipes and VALE ports: each sync may switch processes */
     memcpy(netmap->port.info.spec, config->spec, sizeof netmap->port.info.spec);
     int result = netmap_acquire(&netmap->port);

@@ -28,7 +28,7 @@ void fp_port_free_rings(struct fp_port *port) {
 }
 
 static int config_check(const struct fp_port_config *config, struct fp_port_config *checked) {
-    const uint32_t known = FP_OPEN_ALLOW_EMULATED | FP_OPEN_XDP_ZEROCOPY | FP_OPEN_XDP_GENERIC;
+    const uint32_t known = FP_OPEN_ALLOW_EMULATED | FP_OPEN_XDP_ZEROCOPY | FP_OPEN_XDP_GENERIC | FP_OPEN_NETMAP_KLOOP;
     uint32_t slots = config->ring_slots == 0 ? DEFAULT_RING_SLOTS : config->ring_slots;
     if ((config->flags & ~known) != 0 || (config->host_classes & ~(uint32_t)FP_HOST_ANY) != 0 ||
         slots < MIN_RING_SLOTS || slots > MAX_RING_SLOTS || (slots & (slots - 1)) != 0) {
@@ -53,8 +53,10 @@ int fp_port_open(const struct fp_port_config *config, struct fp_region *region, 
     if (result != 0) {
         return result;
     }
+    bool kloop = (checked.flags & FP_OPEN_NETMAP_KLOOP) != 0;
     bool for_xdp = checked.host_classes != 0 || checked.busy_poll_us != 0;
-    if ((spec.kind != FP_PORT_NETMAP && region == NULL) || (spec.kind != FP_PORT_XDP && for_xdp)) {
+    if ((spec.kind != FP_PORT_NETMAP && region == NULL) || (spec.kind != FP_PORT_XDP && for_xdp) ||
+        (kloop && (spec.kind != FP_PORT_NETMAP || spec.host_rings))) {
         return FP_E_INVALID;
     }
     switch (spec.kind) {

@@ -37,6 +37,7 @@ int fp_region_create(uint32_t buffer_count, uint32_t buffer_bytes, struct fp_reg
         free(region);
         return FP_E_NO_MEMORY;
     }
+    (void)madvise(memory, size, MADV_DONTFORK); /* no page of it is copied because netmap_kloop.c forks */
     (void)madvise(memory, size, MADV_HUGEPAGE); /* fewer TLB misses where the kernel agrees; works without */
     for (uint32_t i = 0; i < buffer_count; i++) {
         free_buffers[i] = buffer_count - 1 - i; /* low indices are taken first */

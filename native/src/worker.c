@@ -86,6 +86,9 @@ int fp_worker_add_port(struct fp_worker *worker, struct fp_port *port, const cha
     if (worker->port_count == FP_MAX_PORTS || worker->loops > 0 || length == 0 || length == FP_NAME_BYTES) {
         return FP_E_INVALID;
     }
+    if (port->info.sync == FP_SYNC_KLOOP && worker->wait != FP_WAIT_BUSY) {
+        return FP_E_INVALID; /* nothing would wake it */
+    }
     int result = 0;
     if (port->ops->check != NULL && worker->recovery == NULL) {
         result = fp_recovery_start(worker, &worker->recovery);

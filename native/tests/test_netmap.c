@@ -9,6 +9,7 @@
  */
 #include "check.h"
 #include "hold.h"
+#include "pipe_ends.h"
 #include "port.h"
 #include "wire.h"
 #include <errno.h>
@@ -19,73 +20,13 @@ enum { SKIPPED = 77, FRAMES = 100000, FEW_FRAMES = 20000, WINDOW = 100 };
 
 static char **nics;
 
-static struct fp_port *end_open(const char *spec) {
-    struct fp_port_config config = {0};
-    struct fp_port *port = NULL;
-    (void)snprintf(config.spec, sizeof config.spec, "%s", spec);
-    CHECK_EQ(fp_port_open(&config, NULL, &port), 0);
-    return port;
-}
-
-static int end_send(struct fp_port *end, const uint8_t *frame, uint32_t length) {
-    const struct fp_ring *ring = &end->tx[0];
-    if (fp_ring_space(ring) == 0) {
-        return 0;
-    }
-    struct netmap_slot *slot = &ring->shared->slot[ring->shared->head];
-    memcpy(fp_ring_buffer(ring, slot->buf_idx), frame, length);
-    slot->len = (uint16_t)length;
-    fp_ring_advance(ring, fp_ring_next(ring, ring->shared->head));
-    return 1;
-}
-
-/* Takes what has arrived; the last four bytes count up. */
-static uint32_t end_take(struct fp_port *end, const uint8_t *wanted, uint32_t length, uint32_t next) {
-    const struct fp_ring *ring = &end->rx[0];
-    CHECK_EQ(end->ops->rx_sync(end), 0);
-    for (; fp_ring_space(ring) > 0; fp_ring_advance(ring, fp_ring_next(ring, ring->shared->head))) {
-        const struct netmap_slot *slot = &ring->shared->slot[ring->shared->head];
-        const uint8_t *seen = fp_ring_buffer(ring, slot->buf_idx);
-        uint32_t number = 0;
-        CHECK_EQ(slot->len, length);
-        memcpy(&number, seen + length - sizeof number, sizeof number);
-        CHECK_EQ(number, next);
-        CHECK(memcmp(seen, wanted, length - sizeof number) == 0);
-        next++;
-    }
-    return next;
-}
-
-static void exchange(const char *what, const char *from, const char *to) {
-    uint8_t frame[FRAME_ROOM];
-    uint32_t length = frame_build(&media, frame);
-    struct fp_port *sender = end_open(from);
-    struct fp_port *receiver = end_open(to);
-    uint32_t sent = 0;
-    uint32_t arrived = 0;
-    CHECK_EQ(sender->info.adapter, FP_ADAPTER_VIRTUAL);
-    while (arrived < FRAMES) {
-        for (; sent < FRAMES && sent < arrived + WINDOW; sent++) {
-            memcpy(frame + length - sizeof sent, &sent, sizeof sent);
-            if (!end_send(sender, frame, length)) {
-                break;
-            }
-        }
-        CHECK_EQ(sender->ops->tx_sync(sender), 0);
-        arrived = end_take(receiver, frame, length, arrived);
-    }
-    (void)printf("%s: %u frames of %u bytes in order\n", what, arrived, length);
-    fp_port_close(sender);
-    fp_port_close(receiver);
-}
-
 /* Pipes of one parent share its memory: frames move by swapping. */
 static void pipes_of_one_parent(void) {
     static const char *const specs[2] = {"netmap:fpa}1", "netmap:fpa{2"};
     struct wire_appliance appliance;
     wire_appliance_open(&appliance, specs, 0, 64);
     CHECK_EQ(wire_info(&appliance, 0).region, wire_info(&appliance, 1).region);
-    exchange("pipes", "netmap:fpa{1", "netmap:fpa}2");
+    pipe_exchange("pipes", "netmap:fpa{1", "netmap:fpa}2", FRAMES, WINDOW);
     CHECK_EQ(wire_counters(&appliance, 0).forwarded_frames, FRAMES);
     CHECK_EQ(wire_counters(&appliance, 1).swapped_frames, FRAMES);
     wire_appliance_close(&appliance);
@@ -97,7 +38,7 @@ static void a_peer_stops(void) {
     struct wire_appliance appliance;
     wire_appliance_open(&appliance, specs, 0, 64);
     for (unsigned times = 1; times <= 3; times++) {
-        exchange("pipes, peers anew", "netmap:fpb{1", "netmap:fpb}2");
+        pipe_exchange("pipes, peers anew", "netmap:fpb{1", "netmap:fpb}2", FRAMES, WINDOW);
         (void)usleep(300000); /* no peer */
         CHECK_EQ(wire_counters(&appliance, 0).forwarded_frames, (uint64_t)times * FRAMES);
     }
@@ -111,7 +52,7 @@ static void vale_ports(void) {
     wire_appliance_open(&appliance, specs, 0, 64);
     CHECK(wire_info(&appliance, 0).region != wire_info(&appliance, 1).region);
     CHECK_EQ(wire_info(&appliance, 0).adapter, FP_ADAPTER_VIRTUAL);
-    exchange("VALE", "vale7:sender", "vale8:receiver");
+    pipe_exchange("VALE", "vale7:sender", "vale8:receiver", FRAMES, WINDOW);
     CHECK_EQ(wire_counters(&appliance, 1).copied_frames, FRAMES);
     wire_appliance_close(&appliance);
 }

@@ -212,6 +212,25 @@ REFUSED: dict[str, tuple[str, str, list[str]]] = {
         "memory:b\n    xdp: {mode: native}",
         ["c.yaml:7: ports[1].xdp: memory:b is no xdp port; remove it"],
     ),
+    "kloop of no netmap port": (
+        "memory:b",
+        "memory:b\n    sync: kloop",
+        ["c.yaml:7: ports[1].sync: memory:b is no netmap port; remove it"],
+    ),
+    "kloop of host rings": (
+        "version: 1\nports:\n  - name: red-in\n    device: memory:a",
+        'version: 1\nworkers: [{name: main, wait: busy}]\nports:\n  - name: red-in\n    device: "netmap:ens4^"\n'
+        "    sync: kloop",
+        ["c.yaml:6: ports[0].sync: netmap:ens4^ is the host stack's side, which no loop syncs; remove it"],
+    ),
+    "kloop of a worker that sleeps": (
+        "memory:b",
+        "netmap:ens5\n    sync: kloop",
+        [
+            "c.yaml:7: ports[1].sync: nothing wakes worker main, which sleeps, for such a port; write `wait: busy` "
+            "there or remove it"
+        ],
+    ),
     "busy poll of the generic hook": (
         "memory:b",
         "xdp:ens5\n    xdp: {mode: generic, busy_poll: {}}",
