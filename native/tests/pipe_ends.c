@@ -5,7 +5,7 @@
 #include "wire.h"
 #include <string.h>
 
-static struct fp_port *end_open(const char *spec) {
+struct fp_port *pipe_end_open(const char *spec) {
     struct fp_port_config config = {0};
     struct fp_port *port = NULL;
     (void)snprintf(config.spec, sizeof config.spec, "%s", spec);
@@ -45,8 +45,8 @@ static uint32_t end_take(struct fp_port *end, const uint8_t *wanted, uint32_t le
 void pipe_exchange(const char *what, const char *from, const char *to, uint32_t frames, uint32_t window) {
     uint8_t frame[FRAME_ROOM];
     uint32_t length = frame_build(&media, frame);
-    struct fp_port *sender = end_open(from);
-    struct fp_port *receiver = end_open(to);
+    struct fp_port *sender = pipe_end_open(from);
+    struct fp_port *receiver = pipe_end_open(to);
     uint32_t sent = 0;
     uint32_t arrived = 0;
     CHECK_EQ(sender->info.adapter, FP_ADAPTER_VIRTUAL);

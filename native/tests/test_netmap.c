@@ -148,7 +148,7 @@ static void extra_buffers(void) {
     char spec[FP_NAME_BYTES];
     struct fp_hold *hold = NULL;
     (void)snprintf(spec, sizeof spec, "netmap:%s", nics[2]);
-    struct fp_port *port = end_open(spec);
+    struct fp_port *port = pipe_end_open(spec);
     const struct fp_ring *ring = &port->rx[0];
     uint32_t third = ring->buffer_count / 3;
     uint8_t *owners = calloc(ring->buffer_count, 1);
