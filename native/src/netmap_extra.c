@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 enum { LEAST_SLOTS = 64 /* of the port, which nothing is sent to */ };
@@ -29,9 +27,8 @@ static void name_make(char name[NETMAP_REQ_IFNAMSIZ]) {
 
 static int extra_register(const struct fp_netmap_extra *extra, uint32_t region, uint32_t count,
                           struct nmreq_register *body) {
-    struct nmreq_header header = {
-        .nr_version = NETMAP_API, .nr_reqtype = NETMAP_REQ_REGISTER, .nr_body = (uintptr_t)body};
-    name_make(header.nr_name);
+    char name[NETMAP_REQ_IFNAMSIZ];
+    name_make(name);
     *body = (struct nmreq_register){
         .nr_tx_slots = LEAST_SLOTS,
         .nr_rx_slots = LEAST_SLOTS,
@@ -41,7 +38,7 @@ static int extra_register(const struct fp_netmap_extra *extra, uint32_t region, 
         .nr_mode = NR_REG_ALL_NIC,
         .nr_extra_bufs = count,
     };
-    if (ioctl(extra->fd, NIOCCTRL, &header) != 0) {
+    if (fp_netmap_request(extra->fd, NETMAP_REQ_REGISTER, name, body, NULL) != 0) {
         return errno == ENOMEM ? FP_E_REGION : FP_E_SYSTEM; /* not even room for its rings */
     }
     if (body->nr_mem_id != region) {
@@ -52,13 +49,10 @@ static int extra_register(const struct fp_netmap_extra *extra, uint32_t region, 
 }
 
 static int extra_map(struct fp_netmap_extra *extra, const struct nmreq_register *body) {
-    void *memory = mmap(NULL, body->nr_memsize, PROT_READ | PROT_WRITE, MAP_SHARED, extra->fd, 0);
-    if (memory == MAP_FAILED) {
-        return FP_E_SYSTEM;
+    int result = fp_netmap_map(extra->fd, body->nr_memsize, &extra->memory);
+    if (result == 0) {
+        result = fp_netmap_rings_open(&extra->view, &extra->memory, body->nr_offset);
     }
-    (void)madvise(memory, body->nr_memsize, MADV_DONTFORK); /* as in netmap_port.c */
-    extra->memory = (struct fp_netmap_memory){memory, body->nr_memsize};
-    int result = fp_netmap_rings_open(&extra->view, &extra->memory, body->nr_offset);
     if (result == 0) {
         struct netmap_if *interface = (void *)(extra->memory.start + body->nr_offset);
         extra->head = &interface->ni_bufs_head;
@@ -83,9 +77,7 @@ static int list_take(struct fp_netmap_extra *extra, uint32_t count, uint32_t *ou
 }
 
 static void extra_free(struct fp_netmap_extra *extra) {
-    if (extra->memory.start != NULL) {
-        munmap(extra->memory.start, extra->memory.bytes);
-    }
+    fp_netmap_unmap(&extra->memory);
     if (extra->fd >= 0) {
         close(extra->fd);
     }

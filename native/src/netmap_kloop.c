@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "netmap_kloop.h"
+#include "netmap_device.h"
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
@@ -32,11 +33,6 @@ int fp_netmap_kloop_prepare(struct fp_netmap_kloop *kloop, struct nmreq_opt_csb 
     return 0;
 }
 
-static int request(int fd, uint16_t type, void *body) {
-    struct nmreq_header header = {.nr_version = NETMAP_API, .nr_reqtype = type, .nr_body = (uintptr_t)body};
-    return ioctl(fd, NIOCCTRL, &header);
-}
-
 /* Only system calls here: the worker's other threads, and what they hold, are not in this process. */
 static void loop_run(struct fp_kloop_memory *memory, int fd, pid_t worker) {
     struct nmreq_sync_kloop_start start = {.sleep_us = SLEEP_US};
@@ -52,7 +48,7 @@ static void loop_run(struct fp_kloop_memory *memory, int fd, pid_t worker) {
     (void)sched_setaffinity(0, sizeof cpus, &cpus);
     (void)dup2(fd, 0); /* nothing else of the worker's stays open here: locks, pipes, ports */
     (void)syscall(SYS_close_range, 1U, ~0U, 0U);
-    int result = request(0, NETMAP_REQ_SYNC_KLOOP_START, &start);
+    int result = fp_netmap_request(0, NETMAP_REQ_SYNC_KLOOP_START, "", &start, NULL);
     atomic_store_explicit(&memory->ended, result == 0 ? 1 : errno + 1, memory_order_release);
     _exit(0);
 }
@@ -111,7 +107,7 @@ int fp_netmap_kloop_start(struct fp_netmap_kloop *kloop, int fd) {
     /* Killed once before it is needed. */
     if (result == 0 && !process_kill(kloop)) {
         result = FP_E_NO_KLOOP;
-        (void)request(fd, NETMAP_REQ_SYNC_KLOOP_STOP, NULL);
+        (void)fp_netmap_request(fd, NETMAP_REQ_SYNC_KLOOP_STOP, "", NULL, NULL);
     }
     return result != 0 ? result : process_start(kloop, fd);
 }

@@ -15,7 +15,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 enum { EXTRA_BURSTS = 7 /* with the first, 512 frames for each pair of ioctls */ };
@@ -28,8 +27,7 @@ struct netmap_port {
     int promiscuous;
     int ifindex;                           /* 0 for VALE ports and pipes */
     struct fp_interface_settings settings; /* as they were at the first opening */
-    uint8_t *memory;
-    size_t memory_bytes;
+    struct fp_netmap_memory memory;
     struct fp_netmap_kloop kloop; /* FP_OPEN_NETMAP_KLOOP */
 };
 
@@ -66,9 +64,7 @@ static uint32_t netmap_poll_fds(const struct fp_port *port, struct pollfd *fds) 
 static void netmap_release(struct fp_port *port) {
     struct netmap_port *netmap = (struct netmap_port *)port;
     fp_netmap_kloop_stop(&netmap->kloop);
-    if (netmap->memory != NULL) {
-        munmap(netmap->memory, netmap->memory_bytes);
-    }
+    fp_netmap_unmap(&netmap->memory);
     if (netmap->fd >= 0) {
         close(netmap->fd); /* the interface goes back to the host stack */
     }
@@ -76,7 +72,6 @@ static void netmap_release(struct fp_port *port) {
         close(netmap->promiscuous);
     }
     fp_port_free_rings(port);
-    netmap->memory = NULL;
     netmap->fd = -1;
     netmap->promiscuous = -1;
 }
@@ -97,17 +92,10 @@ static void netmap_check(const struct fp_port *port, struct fp_port_seen *out) {
     *out = (struct fp_port_seen){.link = link};
 }
 
-static int request(int fd, uint16_t type, const char *name, void *body, const void *option) {
-    struct nmreq_header header = {
-        .nr_version = NETMAP_API, .nr_reqtype = type, .nr_options = (uintptr_t)option, .nr_body = (uintptr_t)body};
-    memcpy(header.nr_name, name, strnlen(name, sizeof header.nr_name - 1));
-    return ioctl(fd, NIOCCTRL, &header);
-}
-
 /* A request about the global allocator, which every netmap has: fails where the module speaks another API only. */
 static int version_check(int fd) {
     struct nmreq_port_info_get body = {.nr_mem_id = 1};
-    if (request(fd, NETMAP_REQ_PORT_INFO_GET, "", &body, NULL) == 0) {
+    if (fp_netmap_request(fd, NETMAP_REQ_PORT_INFO_GET, "", &body, NULL) == 0) {
         return 0;
     }
     return errno == EINVAL || errno == ENOTTY ? FP_E_NETMAP_VERSION : FP_E_SYSTEM;
@@ -136,7 +124,7 @@ static int port_register(struct netmap_port *netmap, const struct fp_spec *spec,
     if (result != 0) {
         return result;
     }
-    if (request(netmap->fd, NETMAP_REQ_REGISTER, spec->name, body, kloop ? &csb : NULL) == 0) {
+    if (fp_netmap_request(netmap->fd, NETMAP_REQ_REGISTER, spec->name, body, kloop ? &csb : NULL) == 0) {
         return 0;
     }
     switch (errno) {
@@ -168,18 +156,6 @@ static int frames_are_whole(struct netmap_port *netmap, const char *interface) {
         struct fp_ring *ring = &netmap->port.rx[i];
         ring->whole_frames = (uint32_t)mtu + FP_FRAMING_BYTES <= ring->buffer_bytes;
     }
-    return 0;
-}
-
-static int memory_map(struct netmap_port *netmap, const struct nmreq_register *body) {
-    void *memory = mmap(NULL, body->nr_memsize, PROT_READ | PROT_WRITE, MAP_SHARED, netmap->fd, 0);
-    if (memory == MAP_FAILED) {
-        return FP_E_SYSTEM;
-    }
-    /* The loop's process of another port (netmap_kloop.h) would keep this one's device from being removed. */
-    (void)madvise(memory, body->nr_memsize, MADV_DONTFORK);
-    netmap->memory = memory;
-    netmap->memory_bytes = body->nr_memsize;
     return 0;
 }
 
@@ -215,12 +191,11 @@ static int netmap_setup(struct netmap_port *netmap) {
         result = adapter_check(netmap, spec, ifindex, flags);
     }
     if (result == 0) {
-        result = memory_map(netmap, &body);
+        result = fp_netmap_map(netmap->fd, body.nr_memsize, &netmap->memory);
     }
     if (result == 0) {
         netmap->port.info.region = body.nr_mem_id;
-        const struct fp_netmap_memory memory = {netmap->memory, netmap->memory_bytes};
-        result = fp_netmap_rings_open(&netmap->port, &memory, body.nr_offset);
+        result = fp_netmap_rings_open(&netmap->port, &netmap->memory, body.nr_offset);
     }
     if (result == 0 && (flags & FP_OPEN_NETMAP_KLOOP) != 0) {
         result = fp_netmap_kloop_start(&netmap->kloop, netmap->fd);

@@ -3,12 +3,8 @@
 #ifndef FP_NETMAP_RINGS_H
 #define FP_NETMAP_RINGS_H
 
+#include "netmap_device.h"
 #include "port.h"
-
-struct fp_netmap_memory {
-    uint8_t *start;
-    size_t bytes;
-};
 
 /* Fills the port's rings, and what `info` says of them, from the interface at offset `interface_at`. FP_E_SYSTEM with
  * EPROTO where something is not inside the memory, FP_E_UNSUPPORTED where one direction has no ring. */
