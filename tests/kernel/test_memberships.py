@@ -142,7 +142,8 @@ def test_named_sources_are_joined_alone(listening: tuple[Studio, Querier], group
     querier.wait_for(lambda: querier.wants(group) == {one})
     tell_worker(studio)
     querier.wait_for(lambda: querier.wants(group) is None)
-    assert querier.kinds_of(group)[:3] == [ALLOW, BLOCK, TO_EX]
+    # By first sight: the kernel repeats what it allowed (RFC 3810, 6.1), perhaps after what it blocked since.
+    assert list(dict.fromkeys(querier.kinds_of(group)))[:3] == [ALLOW, BLOCK, TO_EX]
     # From any source to one the group is never left: the change names the source.
     changes = {
         record.sources
