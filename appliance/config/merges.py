@@ -63,8 +63,8 @@ def plan_frames(window_ns: int, frames_per_s: int) -> int:
 
 def plan_slots(window_ns: int, frames_per_s: int) -> int:
     """The least slots in which a window at this rate fits, with a quarter to spare; a power of two."""
-    slots = MIN_MERGE_SLOTS
-    while slots - _RESERVED_SLOTS < plan_frames(window_ns, frames_per_s):
+    slots, frames = MIN_MERGE_SLOTS, plan_frames(window_ns, frames_per_s)
+    while slots - _RESERVED_SLOTS < frames:
         slots *= 2
     return slots
 

@@ -10,6 +10,7 @@ frame must name the same queue. Pure; `appliance.host.flow_rules` carries them o
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
+from itertools import chain
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -93,17 +94,16 @@ def list_flow_rules(config: Config, entries: Iterable[Entry]) -> tuple[FlowRule,
 
     Only at ports the match names: one for every port does not say at which queue its frames shall arrive.
     """
-    steered = {port.name: port for port in config.ports if port.steer is not None}
-    rules = (
-        build_rule(steered[entry.port], entry)
-        for entry in entries
-        if entry.port in steered and _names_its_port(entry)
-    )
+    rules = (build_rule(port, entry) for port, entry in _list_steered(config, entries))
     return tuple(dict.fromkeys(rule for rule in rules if rule is not None))
 
 
-def _names_its_port(entry: Entry) -> bool:
-    return entry.match is not None and entry.match.port is not None
+def _list_steered(config: Config, entries: Iterable[Entry]) -> Iterator[tuple[Port, Entry]]:
+    """The entries whose match names a steered port, with it."""
+    steered = {port.name: port for port in config.ports if port.steer is not None}
+    for entry in entries:
+        if entry.port in steered and entry.match is not None and entry.match.port is not None:
+            yield steered[entry.port], entry
 
 
 def build_rule(port: Port, entry: Entry) -> FlowRule | None:
@@ -140,12 +140,9 @@ def find_steering_port_problems(config: Config) -> Iterator[Problem]:
 
 def find_steering_problems(config: Config, tables: Tables) -> Iterator[Problem]:
     """Routes no rule can be made of, and rules that would send one frame to two queues."""
-    steered = {port.name: port for port in config.ports if port.steer is not None}
     made: dict[object, list[tuple[FlowRule, Entry]]] = {}
-    for entry in (entry for entries in tables.entries.values() for entry in entries):
-        if entry.port not in steered or not _names_its_port(entry):
-            continue
-        rule = build_rule(steered[entry.port], entry)
+    for port, entry in _list_steered(config, chain.from_iterable(tables.entries.values())):
+        rule = build_rule(port, entry)
         if rule is None or (entry.match is not None and isinstance(entry.match.tags[1], int)):
             yield Problem(_locate(entry), _render_unfit(entry))
             continue

@@ -12,7 +12,7 @@ from appliance.config.steering import FlowRule, load_rules, render_rules
 from appliance.config.worker_spec import WorkerFiles
 from appliance.daemon.files import write_atomically
 from appliance.errors import HostError
-from appliance.host.flow_rules import RuleTable, add_rules, find_missing, remove_rules
+from appliance.host.flow_rules import RuleTable, add_rules, plan_rules, remove_rules
 
 _log = logging.getLogger(__name__)
 
@@ -22,16 +22,15 @@ def add_steering(files: WorkerFiles, wanted: Iterable[FlowRule]) -> None:
     for interface, rules in _group(wanted).items():
         ours = _load(files)
         with RuleTable(interface) as table:
-            held, _, _ = table.read()
-            missing = find_missing(held, rules)
-            if missing:
-                _save(files, (*ours, *missing))
+            planned = plan_rules(table, rules)
+            if planned:
+                _save(files, (*ours, *(rule for rule, _ in planned)))
                 try:
-                    add_rules(table, missing)
+                    add_rules(table, planned)
                 except HostError:
                     _save(files, ours)
                     raise
-                _log.info("interface %s: %d flow rules added", interface, len(missing))
+                _log.info("interface %s: %d flow rules added", interface, len(planned))
 
 
 def settle_steering(files: WorkerFiles, wanted: Iterable[FlowRule]) -> None:

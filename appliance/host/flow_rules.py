@@ -157,8 +157,8 @@ def find_missing(held: dict[int, bytes], wanted: Iterable[FlowRule]) -> list[Flo
     return [rule for rule in wanted if _strip_location(encode_rule(rule, 0)) not in there]
 
 
-def add_rules(table: RuleTable, wanted: Iterable[FlowRule]) -> None:
-    """Put rules into the NIC that are not there yet: all of them, or HostError and none."""
+def plan_rules(table: RuleTable, wanted: Iterable[FlowRule]) -> list[tuple[FlowRule, int]]:
+    """The wanted rules that are not in the NIC yet, each with its place. HostError where there are too few places."""
     held, size, chooses = table.read()
     missing = find_missing(held, wanted)
     # From the end, as ethtool(8) does: in most NICs the first places win, and are left to whoever wants to win.
@@ -168,9 +168,14 @@ def add_rules(table: RuleTable, wanted: Iterable[FlowRule]) -> None:
             f"interface {table.interface}: its NIC has {len(free)} of {size} places for flow rules left, "
             f"{len(missing)} are needed; steer fewer routes, by prefixes, or remove rules (`ethtool -n`)"
         )
+    return list(zip(missing, free, strict=False))
+
+
+def add_rules(table: RuleTable, planned: Iterable[tuple[FlowRule, int]]) -> None:
+    """Put planned rules into the NIC: all of them, or HostError and none."""
     done: list[FlowRule] = []
     try:
-        for rule, location in zip(missing, free, strict=False):
+        for rule, location in planned:
             table.insert(rule, location)
             done.append(rule)
     except HostError:

@@ -21,7 +21,7 @@ from appliance.config.worker_spec import WorkerFiles
 from appliance.daemon.steering import add_steering, settle_steering
 from appliance.errors import HostError
 from appliance.host import flow_rules
-from appliance.host.flow_rules import RuleTable, add_rules, remove_rules
+from appliance.host.flow_rules import RuleTable, add_rules, plan_rules, remove_rules
 
 
 class Nic:
@@ -69,10 +69,14 @@ def rule(last: int, queue: int = 1) -> FlowRule:
     return FlowRule("ens4", queue, ip_address(f"239.1.2.{last}"), 32, udp_port=6000)
 
 
+def put_rules(table: RuleTable, wanted: list[FlowRule]) -> None:
+    add_rules(table, plan_rules(table, wanted))
+
+
 def test_rules_are_added_once_and_removed_again(nic: Nic) -> None:
     with RuleTable("ens4") as table:
-        add_rules(table, [rule(1), rule(2)])
-        add_rules(table, [rule(2), rule(3)])
+        put_rules(table, [rule(1), rule(2)])
+        put_rules(table, [rule(2), rule(3)])
         assert len(nic.rules) == 3
         remove_rules(table, [rule(1), rule(3)])
         assert [location for location, _ in nic.rules.items()] == ([1] if nic.chooses else [2])
@@ -82,10 +86,10 @@ def test_rules_are_added_once_and_removed_again(nic: Nic) -> None:
 
 def test_a_full_table_is_refused_and_left_as_it_was(nic: Nic) -> None:
     with RuleTable("ens4") as table:
-        add_rules(table, [rule(1), rule(2)])
+        put_rules(table, [rule(1), rule(2)])
         before = dict(nic.rules)
         with pytest.raises(HostError, match=r"No space left|2 of 4 places for flow rules left, 3 are needed"):
-            add_rules(table, [rule(3), rule(4), rule(5)])
+            put_rules(table, [rule(3), rule(4), rule(5)])
         assert nic.rules == before
 
 
@@ -95,7 +99,7 @@ def test_a_refusal_in_the_middle_takes_the_rest_back(nic: Nic) -> None:
         RuleTable("ens4") as table,
         pytest.raises(HostError, match=r"refuses the rule ens4 239\.1\.2\.2:6000"),
     ):
-        add_rules(table, [rule(1), rule(2)])
+        put_rules(table, [rule(1), rule(2)])
     assert nic.rules == {}
 
 
@@ -106,7 +110,7 @@ def files(tmp_path: Path) -> WorkerFiles:
 
 def test_the_daemon_takes_out_what_it_put_in_and_nothing_else(nic: Nic, files: WorkerFiles) -> None:
     with RuleTable("ens4") as table:
-        add_rules(table, [rule(1), rule(9)])  # by other hands, one of them as we want it
+        put_rules(table, [rule(1), rule(9)])  # by other hands, one of them as we want it
     theirs = dict(nic.rules)
     add_steering(files, [rule(1), rule(2)])
     assert len(nic.rules) == 3
