@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from appliance_process import Document
-from lab_net import LabNet
 from path_losses import (
     BEYOND_NS,
     CLASS,
@@ -37,13 +36,8 @@ ORDERED = {**CLASS, "release": "in-order"}
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[TwoPaths]:
     """The appliance merges with the window of class C and releases in order."""
-    with LabNet("ordered") as net:
-        made = TwoPaths.build(net, tmp_path)
-        try:
-            made.appliance.start(made.config(**ORDERED))
-            yield made
-        finally:
-            made.close()
+    with TwoPaths.start("ordered", tmp_path, **ORDERED) as made:
+        yield made
 
 
 def check_order(lab: TwoPaths, wanted: set[int]) -> None:

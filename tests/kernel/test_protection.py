@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from appliance_process import Document
 from capture_flows import iterate_frames
-from lab_net import LabNet
 from path_losses import (
     BEYOND_NS,
     CLASS,
@@ -41,13 +40,8 @@ from two_paths import (
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[TwoPaths]:
     """The appliance merges with the window of class C."""
-    with LabNet("paths") as net:
-        made = TwoPaths.build(net, tmp_path)
-        try:
-            made.appliance.start(made.config(**CLASS))
-            yield made
-        finally:
-            made.close()
+    with TwoPaths.start("paths", tmp_path, **CLASS) as made:
+        yield made
 
 
 def check_observed(document: Document, sent: Sent) -> None:

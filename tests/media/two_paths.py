@@ -13,7 +13,8 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -119,6 +120,18 @@ class TwoPaths:
             middle,
             receiver,
         )
+
+    @classmethod
+    @contextmanager
+    def start(cls, name: str, folder: Path, **protect: Any) -> Iterator[Self]:
+        """Namespaces of their own, in which the appliance runs with `config(**protect)`."""
+        with LabNet(name) as net:
+            made = cls.build(net, folder)
+            try:
+                made.appliance.start(made.config(**protect))
+                yield made
+            finally:
+                made.close()
 
     def close(self) -> None:
         """Close the sockets; the namespaces end with `net`."""
