@@ -15,7 +15,6 @@ struct fp_item {
     struct fp_frame frame;
     uint64_t hash;
     const struct fp_table_entry *entry; /* most likely its route; once found: its route, or NULL */
-    struct fp_cursor *cursor;           /* NULL: not the usual way */
     uint64_t words[FP_KEY_WORDS];       /* of one shape: masked; else the key's */
 };
 
@@ -37,18 +36,18 @@ void fp_stage_observe_narrow(struct fp_burst *burst, struct fp_item *items, uint
 void fp_stage_observe_wide(struct fp_burst *burst, struct fp_item *items, uint32_t count);
 void fp_stage_observe_shapes(struct fp_burst *burst, struct fp_item *items, uint32_t count);
 
-/* stage_match.c: frames to routes, and what a route asks for in the usual way; of a table that observes but paces and
- * merges nothing, what is observed, too. */
-void fp_stage_match_narrow(struct fp_burst *burst, struct fp_item *items, uint32_t count);
-void fp_stage_match_wide(struct fp_burst *burst, struct fp_item *items, uint32_t count);
-void fp_stage_match_shapes(struct fp_burst *burst, struct fp_item *items, uint32_t count);
-void fp_stage_match_rtp_narrow(struct fp_burst *burst, struct fp_item *items, uint32_t count);
-void fp_stage_match_rtp_wide(struct fp_burst *burst, struct fp_item *items, uint32_t count);
+/* stage_match.c: frames to routes, and on to transmit slots; of a table that observes but paces and merges nothing,
+ * what is observed, too. */
+void fp_stage_match_narrow(struct fp_burst *burst, const struct fp_item *items, uint32_t count);
+void fp_stage_match_wide(struct fp_burst *burst, const struct fp_item *items, uint32_t count);
+void fp_stage_match_shapes(struct fp_burst *burst, const struct fp_item *items, uint32_t count);
+void fp_stage_match_rtp_narrow(struct fp_burst *burst, const struct fp_item *items, uint32_t count);
+void fp_stage_match_rtp_wide(struct fp_burst *burst, const struct fp_item *items, uint32_t count);
 /* The same of frames whose routes the stage before has found, without and with merges. */
-void fp_stage_act(struct fp_burst *burst, struct fp_item *items, uint32_t count);
-void fp_stage_act_merged(struct fp_burst *burst, struct fp_item *items, uint32_t count);
+void fp_stage_act(struct fp_burst *burst, const struct fp_item *items, uint32_t count);
+void fp_stage_act_merged(struct fp_burst *burst, const struct fp_item *items, uint32_t count);
 /* And with merges that hold frames. */
-void fp_stage_act_ordered(struct fp_burst *burst, struct fp_item *items, uint32_t count);
+void fp_stage_act_ordered(struct fp_burst *burst, const struct fp_item *items, uint32_t count);
 
 /* The route of an item where the table has one shape, NULL where none fits. */
 static inline __attribute__((always_inline)) const struct fp_table_entry *

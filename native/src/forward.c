@@ -7,44 +7,13 @@
  */
 #include "batch.h"
 #include "host_path.h"
-#include "output.h"
-
-/* The one place for what a route asks for beyond the usual: the frame is as it came, and counted for its route. */
-static void send_otherwise(struct fp_burst *burst, const struct fp_item *item) {
-    if (item->entry != NULL) { /* else it was refused */
-        fp_burst_output(burst, &item->frame, item->entry);
-    }
-}
-
-/* Frames to transmit slots, in the order they came. */
-static __attribute__((noinline)) void stage_send(struct fp_burst *burst, const struct fp_item *items, uint32_t count) {
-    for (const struct fp_item *item = items; item < items + count; item++) {
-        struct fp_cursor *cursor = item->cursor;
-        struct fp_place place;
-        if (__builtin_expect(cursor == NULL, 0)) {
-            send_otherwise(burst, item);
-            continue;
-        }
-        if (__builtin_expect(cursor->run == 0, 0)) {
-            fp_burst_open_cursor(burst, cursor);
-        }
-        if (__builtin_expect(cursor->run == 0, 0) || __builtin_expect(!fp_cursor_peek(cursor, &place), 0)) {
-            cursor->full_frames++;
-            fp_burst_drop(burst, FP_DROP_TX_FULL);
-            fp_slot_store(item->frame.slot, item->frame.word); /* it is rewritten: a pipe's sender must know */
-            continue;
-        }
-        fp_cursor_swap(cursor, &place, &item->frame, item->frame.ptr, item->frame.word);
-        burst->forwarded_frames++;
-    }
-}
 
 /* The stages of a table. */
 struct way {
     uint32_t (*parse)(struct fp_burst *burst, struct fp_item *items, uint32_t count);
     void (*fetch)(const struct fp_burst *burst, struct fp_item *items, uint32_t count);
     void (*observe)(struct fp_burst *burst, struct fp_item *items, uint32_t count); /* NULL: matching finds routes */
-    void (*match)(struct fp_burst *burst, struct fp_item *items, uint32_t count);
+    void (*match)(struct fp_burst *burst, const struct fp_item *items, uint32_t count);
 };
 
 static const struct way *find_way(const struct fp_table_flat *table) {
@@ -79,7 +48,6 @@ static void forward_batch(struct fp_burst *burst, const struct way *way, struct 
         way->observe(burst, items, count);
     }
     way->match(burst, items, count);
-    stage_send(burst, items, count);
 }
 
 /* First lines of frames the next burst will take first; of a damaged slot anything inside the buffers. */

@@ -54,9 +54,9 @@ static inline __attribute__((always_inline)) uint32_t stage_parse(struct fp_burs
                                                                   uint32_t count, bool wide, bool one_shape) {
     const struct fp_table_flat *table = burst->worker->table;
     const uint32_t number = table->order[0] & (FP_MAX_SHAPES - 1);
-    const struct fp_table_shape *shape = &table->shapes[number];
     const uint32_t mask = table->mask & (FP_TABLE_BUCKETS - 1);
     const uint32_t port = burst->port;
+    const struct fp_table_shape shape = table->shapes[number]; /* stores into items cannot change it */
     struct fp_item *end = items + count;
     for (struct fp_item *item = items; item < end;) {
         uint64_t words[FP_KEY_WORDS];
@@ -69,8 +69,8 @@ static inline __attribute__((always_inline)) uint32_t stage_parse(struct fp_burs
             memmove(item, item + 1, (size_t)(end - item) * sizeof *item);
             continue;
         }
-        fp_shape_mask(shape, wide, words, masked);
-        uint64_t hash = fp_shape_hash(number, wide && shape->wide, masked);
+        fp_shape_mask(&shape, wide, words, masked);
+        uint64_t hash = fp_shape_hash(number, wide && shape.wide, masked);
         __builtin_prefetch(&table->buckets[hash & mask]);
         item->hash = hash;
         for (unsigned word = 0; word < (wide ? FP_KEY_WORDS : FP_KEY_NARROW); word++) {
