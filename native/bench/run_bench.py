@@ -3,7 +3,8 @@
 
 usage: run_bench.py BENCH_FORWARD OUTPUT.json [PAGE.md [LAPS]]
 
-All run on one core, one after the other; testpmd before and after bench_forward, as clocks and neighbours change.
+All run on one core, one after the other; testpmd before and after bench_forward, as clocks and neighbours change, and
+the case it is compared with a second time for the same reason: of both the better one counts.
 testpmd forwards 64-byte frames between two null ports: `io` touches no header, `mac` writes both MAC addresses. Its
 frames are always in the nearest caches, so `near` figures are the ones to compare.
 """
@@ -18,6 +19,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+DEFAULT_LAPS = "100"
 TESTPMD = "dpdk-testpmd"
 TESTPMD_SECONDS = 7
 TESTPMD_RUNS = 1
@@ -107,6 +109,14 @@ def keep_best(first: dict[str, float | None], second: dict[str, float | None]) -
     return {mode: min(ns) if ns else None for mode, ns in seen.items()}
 
 
+def keep_faster(results: list[dict[str, Any]], again: list[dict[str, Any]]) -> None:
+    """Into `results`, what `again` measured in less time of the same case, size and memory."""
+    seen = {(one["case"], one["bytes"], one["memory"]): one for one in results}
+    for one in again:
+        before = seen[one["case"], one["bytes"], one["memory"]]
+        before.update({key: min(before[key], one[key]) for key in ("ns", "floor_ns")})
+
+
 def render_table(results: list[dict[str, Any]]) -> str:
     """Markdown that reads well as text."""
     lines = [
@@ -178,6 +188,7 @@ def main() -> None:
     media = run_forward(str(Path(program).with_name("bench_media")), rest[1:])
     held = run_forward(str(Path(program).with_name("bench_hold")), [])
     testpmd = keep_best(before, measure_testpmd())
+    keep_faster(results, run_forward(program, [*(rest[1:] or [DEFAULT_LAPS]), COMPARED]))
     document = {"machine": machine, "forward": results, "media": media, "held": held, "testpmd_ns": testpmd}
     Path(output).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     page = PAGE.format(
