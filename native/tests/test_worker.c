@@ -340,8 +340,23 @@ static void doors_refuse_what_does_not_fit(void) {
     rig_close(&rig);
 }
 
+enum { UNUSED_PTR = 0x5a5a };
+
+/* As netmap's own rings: frames begin where buffers do, whatever the slots' second words hold. */
+static void without_offsets(const struct rig *rig) {
+    for (uint32_t i = 0; i < rig->port_count; i++) {
+        struct fp_ring *rings[] = {&rig->ports[i]->rx[0], &rig->ports[i]->tx[0]};
+        for (unsigned j = 0; j < 2; j++) {
+            rings[j]->offset_mask = 0;
+            for (uint32_t slot = 0; slot < rings[j]->slots; slot++) {
+                rings[j]->shared->slot[slot].ptr = UNUSED_PTR;
+            }
+        }
+    }
+}
+
 /* All frames of port 0 go to port 1, also those no route can read; those of port 1 are given to the host. */
-static void plain_ports_take_every_frame(void) {
+static void forward_plain(bool offsets) {
     struct rig rig;
     struct fp_route route;
     const uint8_t arp[60] = {[12] = 0x08, [13] = 0x06};
@@ -358,6 +373,9 @@ static void plain_ports_take_every_frame(void) {
         CHECK_EQ(fp_table_add(rig.table, &route), 0);
     }
     rig_publish(&rig);
+    if (!offsets) {
+        without_offsets(&rig);
+    }
     for (unsigned i = 0; i < 40; i++) { /* wraps both rings */
         inject(&rig, 0, &media);
         CHECK_EQ(fp_memory_inject(rig.ports[0], arp, sizeof arp), 0);
@@ -369,6 +387,7 @@ static void plain_ports_take_every_frame(void) {
         CHECK_EQ(fp_memory_collect(rig.ports[0], seen, sizeof seen), sizeof arp);
         CHECK_EQ(fp_worker_turn(rig.worker), 0);
     }
+    CHECK_EQ(rig.ports[1]->tx[0].shared->slot[0].ptr, offsets ? 0 : UNUSED_PTR);
     struct fp_port_counters in = rig_counters(&rig, 0);
     CHECK_EQ(in.forwarded_frames, 80);
     CHECK_EQ(in.dropped_frames[FP_DROP_SHORT], 40);
@@ -378,6 +397,9 @@ static void plain_ports_take_every_frame(void) {
     rig_check_balance(&rig);
     rig_close(&rig);
 }
+
+static void plain_ports_take_every_frame(void) { forward_plain(true); }
+static void plain_ports_without_offsets_leave_second_words(void) { forward_plain(false); }
 
 /* Four copies with their own destination each, one frame that may live no longer, one route that drops. */
 static void every_output_has_its_rewrite(void) {
@@ -419,6 +441,7 @@ static void every_output_has_its_rewrite(void) {
 
 int main(void) {
     RUN(plain_ports_take_every_frame);
+    RUN(plain_ports_without_offsets_leave_second_words);
     RUN(every_output_has_its_rewrite);
     RUN(one_output_swaps);
     RUN(other_region_copies);
