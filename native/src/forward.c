@@ -107,6 +107,5 @@ uint32_t fp_worker_forward(struct fp_worker *worker, uint32_t ingress, uint32_t 
     }
     fp_ring_advance(ring, end);
     fp_burst_close(burst);
-    fp_worker_publish(worker);
     return count;
 }

@@ -3,65 +3,93 @@
 #include "output.h"
 #include "take.h"
 
+/* Slots whose buffers are to change places, and what each must keep to. */
+struct run {
+    struct netmap_slot *from;
+    struct netmap_slot *to;
+    uint32_t count;
+    uint32_t length_mask; /* as in struct fp_window */
+    uint32_t limit_bytes; /* longest frame that both ports take */
+    uint32_t first_buffer;
+    uint32_t buffer_span;
+    uint32_t buffer_bytes;
+    uint64_t offset_mask;
+    uint64_t bytes; /* of the frames that went */
+};
+
 /*
- * A run of slots whose buffers change places, as far as both rings go without wrapping and every slot is as it should
- * be. Nothing but slots is read or written, and all limits lie in registers. Without `offsets` frames begin where
- * buffers do, in both rings, and slots' second words say nothing. Returns how many.
+ * As far as every slot is as it should be. Nothing but slots is read or written, and all limits lie in registers.
+ * Without `offsets` frames begin where buffers do, in both rings, and slots' second words say nothing. Returns how
+ * many.
  */
-static inline __attribute__((always_inline)) uint32_t swap_slots(struct fp_burst *burst, struct fp_cursor *cursor,
-                                                                 uint32_t at, uint32_t count, uint32_t counter,
-                                                                 bool offsets) {
-    const struct fp_ring rx = *burst->ring;
-    struct netmap_slot *from = &rx.shared->slot[at];
-    struct netmap_slot *to = cursor->slot;
-    const uint64_t more_flag = (uint64_t)burst->more_flag << 48;
-    const uint32_t span = rx.buffer_count - rx.first_buffer;
-    const uint32_t to_first = cursor->first_buffer;
-    const uint32_t to_span = cursor->buffer_span;
-    const uint32_t limit = cursor->limit_bytes < rx.buffer_bytes ? cursor->limit_bytes : rx.buffer_bytes;
-    const struct netmap_slot *start = from;
+static inline __attribute__((always_inline)) uint32_t swap_slots(struct run *run, bool offsets) {
+    const struct run limits = *run;
+    const uint32_t most = limits.limit_bytes - FP_ETHERNET_BYTES;
+    struct netmap_slot *from = limits.from;
+    struct netmap_slot *to = limits.to;
     uint64_t bytes = 0;
-    count = count < rx.slots - at ? count : rx.slots - at;
-    count = count < cursor->run ? count : cursor->run;
-    for (const struct netmap_slot *end = from + count; from < end; from++, to++) {
+    for (const struct netmap_slot *end = from + limits.count; from < end; from++, to++) {
         uint64_t received = fp_slot_load(from);
         uint64_t received_ptr = offsets ? fp_slot_load_ptr(from) : 0;
         uint64_t sent = fp_slot_load(to);
         uint64_t sent_ptr = offsets ? fp_slot_load_ptr(to) : 0;
-        uint32_t length = fp_word_length(received);
-        bool usual = length - FP_ETHERNET_BYTES <= limit - FP_ETHERNET_BYTES && (received & more_flag) == 0 &&
-                     fp_word_buffer(received) - rx.first_buffer < span && fp_word_buffer(sent) - to_first < to_span &&
-                     (received_ptr & rx.offset_mask) <= rx.buffer_bytes - length;
+        uint32_t length = (uint32_t)(received >> 32) & limits.length_mask;
+        bool usual = length - FP_ETHERNET_BYTES <= most &&
+                     fp_word_buffer(received) - limits.first_buffer < limits.buffer_span &&
+                     fp_word_buffer(sent) - limits.first_buffer < limits.buffer_span &&
+                     (!offsets || (received_ptr & limits.offset_mask) <= limits.buffer_bytes - length);
         if (__builtin_expect(!usual, 0)) {
             break;
         }
-        fp_slot_store(to, fp_word_flag(received, NS_BUF_CHANGED));
-        fp_slot_store(from, fp_word_flag(fp_word_rebuffer(received, sent), NS_BUF_CHANGED));
+        uint64_t word = fp_word_flag(received, NS_BUF_CHANGED);
+        fp_slot_store(to, word);
+        fp_slot_store(from, word ^ (uint32_t)(received ^ sent)); /* the same with the other buffer */
         if (offsets) {
             to->ptr = received_ptr;
             from->ptr = sent_ptr;
         }
         bytes += length;
     }
-    uint32_t done = (uint32_t)(from - start);
+    run->bytes = bytes;
+    return (uint32_t)(from - limits.from);
+}
+
+/* Out of line, so that the limits have the registers for themselves. */
+static __attribute__((noinline)) uint32_t swap_with_offsets(struct run *run) { return swap_slots(run, true); }
+
+/* netmap's own rings have no offsets where nobody asked for them: half of the loads and stores are spared. */
+static __attribute__((noinline)) uint32_t swap_without_offsets(struct run *run) { return swap_slots(run, false); }
+
+static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
+
+/* Frames from slot `at` on, as far as both rings go without wrapping and all is usual. Returns how many. */
+static uint32_t swap_run(struct fp_burst *burst, struct fp_cursor *cursor, uint32_t at, uint32_t count,
+                         uint32_t counter) {
+    const struct fp_ring *rx = burst->ring;
+    const struct fp_ring *tx = cursor->ring;
+    const uint32_t first = rx->first_buffer > tx->first_buffer ? rx->first_buffer : tx->first_buffer;
+    struct run run = {
+        .from = &rx->shared->slot[at],
+        .to = cursor->slot,
+        .count = least(count, least(rx->slots - at, cursor->run)),
+        .length_mask = burst->more_flag << 16 | UINT16_MAX,
+        .limit_bytes = least(cursor->limit_bytes, rx->buffer_bytes),
+        .first_buffer = first,
+        .buffer_span = least(rx->buffer_count, tx->buffer_count) - first,
+        .buffer_bytes = rx->buffer_bytes,
+        .offset_mask = rx->offset_mask,
+    };
+    uint32_t done = (rx->offset_mask | tx->offset_mask) == 0 ? swap_without_offsets(&run) : swap_with_offsets(&run);
     burst->received_frames += done;
-    burst->received_bytes += bytes;
+    burst->received_bytes += run.bytes;
     burst->forwarded_frames += done;
     if (done > 0) {
-        fp_burst_count_route(burst, counter, done, bytes);
+        fp_burst_count_route(burst, counter, done, run.bytes);
     }
     cursor->slot += done;
     cursor->run -= done;
-    cursor->sent_bytes += bytes;
+    cursor->sent_bytes += run.bytes;
     return done;
-}
-
-/* netmap's own rings have no offsets where nobody asked for them: half of the loads and stores are spared. */
-static uint32_t swap_run(struct fp_burst *burst, struct fp_cursor *cursor, uint32_t at, uint32_t count,
-                         uint32_t counter) {
-    return (burst->ring->offset_mask | cursor->ring->offset_mask) == 0
-               ? swap_slots(burst, cursor, at, count, counter, false)
-               : swap_slots(burst, cursor, at, count, counter, true);
 }
 
 void fp_burst_plain(struct fp_burst *burst, uint32_t at, uint32_t count, const struct fp_table_entry *entry) {

@@ -222,12 +222,17 @@ int fp_worker_turn(struct fp_worker *worker) {
     if (worker->ordering != NULL) {
         fp_ordered_release(worker, frames);
     }
+    if (frames > 0) {
+        fp_worker_publish(worker);
+    }
     transmit(worker, frames == 0);
     if (worker->table->merge_end != 0) {
         fp_media_publish(worker, frames == 0);
     }
     worker->loops++;
-    fp_worker_publish(worker); /* faults; frames are published burst by burst */
+    if (frames == 0) {
+        fp_worker_publish(worker); /* faults of syncs; while frames come the next turn tells them */
+    }
     publish_worker(worker);
     return (int)frames;
 }

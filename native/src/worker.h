@@ -12,7 +12,7 @@ struct fp_worker_port {
     struct fp_port *own;
     struct fp_port absent; /* no receive ring, and a transmit ring without room */
     struct fp_recovery_port recovery;
-    struct fp_port_counters counters; /* running totals; published to the segment after each burst */
+    struct fp_port_counters counters; /* running totals; published to the segment each turn */
     bool counters_changed;
     bool copied;            /* frames of the last burst were copied: whole frames are fetched for the next one */
     bool unsent;            /* frames were put into a transmit ring since the last sync */
