@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-DEFAULT_LAPS = "100"
+DEFAULT_LAPS = "100"  # of bench_forward
 TESTPMD = "dpdk-testpmd"
 TESTPMD_SECONDS = 7
 TESTPMD_RUNS = 1
@@ -184,11 +184,12 @@ def main() -> None:
     program, output, *rest = sys.argv[1:]
     machine = read_machine()
     before = measure_testpmd()
-    results = run_forward(program, rest[1:])
+    laps = rest[1:] or [DEFAULT_LAPS]
+    results = run_forward(program, laps)
     media = run_forward(str(Path(program).with_name("bench_media")), rest[1:])
     held = run_forward(str(Path(program).with_name("bench_hold")), [])
     testpmd = keep_best(before, measure_testpmd())
-    keep_faster(results, run_forward(program, [*(rest[1:] or [DEFAULT_LAPS]), COMPARED]))
+    keep_faster(results, run_forward(program, [*laps, COMPARED]))
     document = {"machine": machine, "forward": results, "media": media, "held": held, "testpmd_ns": testpmd}
     Path(output).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     page = PAGE.format(

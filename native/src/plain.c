@@ -63,8 +63,8 @@ static __attribute__((noinline)) uint32_t swap_without_offsets(struct run *run) 
 static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
 /* Frames from slot `at` on, as far as both rings go without wrapping and all is usual. Returns how many. */
-static uint32_t swap_run(struct fp_burst *burst, struct fp_cursor *cursor, uint32_t at, uint32_t count,
-                         uint32_t counter) {
+static uint32_t swap_run(struct fp_burst *burst, struct fp_cursor *cursor, const struct fp_window *window, uint32_t at,
+                         uint32_t count, uint32_t counter) {
     const struct fp_ring *rx = burst->ring;
     const struct fp_ring *tx = cursor->ring;
     const uint32_t first = rx->first_buffer > tx->first_buffer ? rx->first_buffer : tx->first_buffer;
@@ -72,7 +72,7 @@ static uint32_t swap_run(struct fp_burst *burst, struct fp_cursor *cursor, uint3
         .from = &rx->shared->slot[at],
         .to = cursor->slot,
         .count = least(count, least(rx->slots - at, cursor->run)),
-        .length_mask = burst->more_flag << 16 | UINT16_MAX,
+        .length_mask = window->length_mask,
         .limit_bytes = least(cursor->limit_bytes, rx->buffer_bytes),
         .first_buffer = first,
         .buffer_span = least(rx->buffer_count, tx->buffer_count) - first,
@@ -100,7 +100,7 @@ void fp_burst_plain(struct fp_burst *burst, uint32_t at, uint32_t count, const s
     while (count > 0) {
         struct fp_cursor *cursor = simple ? fp_burst_cursor(burst, entry->first.port) : NULL; /* and its next run */
         uint32_t done = cursor != NULL && cursor->swap_bytes > 0 && !ring->inside_multi_slot
-                            ? swap_run(burst, cursor, at, count, entry->counter)
+                            ? swap_run(burst, cursor, &window, at, count, entry->counter)
                             : 0;
         at = fp_ring_skip(ring, at, done);
         count -= done;

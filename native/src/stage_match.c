@@ -21,19 +21,15 @@ static inline __attribute__((always_inline)) void forward(struct fp_burst *burst
                                                           const struct fp_table_entry *entry, bool observed,
                                                           bool merged) {
     unsigned flags = observed ? entry->flags & ~(unsigned)FP_ENTRY_MEDIA : entry->flags;
-    struct fp_cursor *cursor = &burst->cursors[entry->first.port % FP_MAX_PORTS];
     uint32_t length = fp_frame_length(frame);
     struct fp_place place;
-    __asm__("" : "+r"(cursor));             /* so that gcc does not compute it anew for each use */
     if (!observed || entry->observe == 0) { /* else its observation has counted it */
         fp_burst_count_route(burst, entry->counter, 1, length);
     }
     if (merged && (entry->merge & FP_ENTRY_MERGE) != 0 && !fp_media_merge_take(burst, frame, entry)) {
         return;
     }
-    if (__builtin_expect(cursor->run == 0, 0)) {
-        fp_burst_open_cursor(burst, cursor);
-    }
+    struct fp_cursor *cursor = fp_burst_cursor(burst, entry->first.port);
     bool quick = flags == (FP_ENTRY_SIMPLE | FP_ENTRY_QUICK) && frame->layout.version == 4;
     if (__builtin_expect(!quick && flags != (FP_ENTRY_SIMPLE | FP_ENTRY_AS_IT_CAME), 0) ||
         __builtin_expect(length > cursor->swap_bytes, 0)) {
