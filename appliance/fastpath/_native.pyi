@@ -37,6 +37,7 @@ class _Lib:
     FP_MAX_REWRITES: int
     FP_LEVEL_UDP: int
     FP_BURST_FRAMES: int
+    FP_TURN_FRAMES: int
     FP_DROP_COUNT: int
     FP_E_INVALID: int
     FP_E_SYSTEM: int

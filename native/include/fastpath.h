@@ -42,6 +42,7 @@
 #define FP_VLAN_NONE 0xffff        /* key field: the frame carries no such tag */
 #define FP_NOT_RTP 0xff            /* key field payload_type: the frame carries no RTP */
 #define FP_BURST_FRAMES 64         /* frames taken from one ring at a time */
+#define FP_TURN_FRAMES 512         /* most frames of one ring between two syncs, of netmap and memory ports */
 #define FP_MAX_MERGES 1024         /* ST 2022-7 merges of one table, a power of two */
 #define FP_MAX_PACING 64           /* formats of one table, for ST 2110-21 */
 #define FP_MAX_RUN 8191            /* largest fp_route_media.run */

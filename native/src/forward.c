@@ -85,23 +85,27 @@ static void forward_routed(struct fp_burst *burst, uint32_t at, uint32_t count, 
     }
 }
 
-uint32_t fp_worker_forward(struct fp_worker *worker, uint32_t ingress, uint32_t ring_index) {
+static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
+
+uint32_t fp_worker_forward(struct fp_worker *worker, uint32_t ingress, uint32_t ring_index, uint32_t most) {
     struct fp_ring *ring = &worker->ports[ingress].port->rx[ring_index];
     struct fp_burst *burst = worker->burst;
-    uint32_t count = fp_ring_space(ring);
-    if (count == 0) {
+    uint32_t waiting = fp_ring_space(ring);
+    if (waiting == 0) {
         return 0;
     }
-    uint32_t waiting = count;
-    count = count < FP_BURST_FRAMES ? count : FP_BURST_FRAMES;
+    uint16_t plain = worker->table->plain[ingress % FP_MAX_PORTS];
+    const struct fp_table_entry *entry = &worker->table->entries[(plain - 1U) & (FP_MAX_ROUTES - 1)]; /* where plain */
+    fp_burst_open(burst, worker, ingress, ring_index);
+    bool own = fp_host_is_own(burst->ingress);
+    uint32_t usual = !own && plain != 0 ? fp_burst_plain_frames(burst, entry) : FP_BURST_FRAMES;
+    uint32_t count = least(waiting, least(most, usual));
     uint32_t at = ring->shared->head % ring->slots;
     uint32_t end = fp_ring_skip(ring, at, count);
-    uint16_t plain = worker->table->plain[ingress % FP_MAX_PORTS];
-    fp_burst_open(burst, worker, ingress, ring_index);
-    if (fp_host_is_own(burst->ingress)) {
+    if (own) {
         fp_host_transmit(burst, at, count);
     } else if (plain != 0) {
-        fp_burst_plain(burst, at, count, &worker->table->entries[(plain - 1U) & (FP_MAX_ROUTES - 1)]);
+        fp_burst_plain(burst, at, count, entry);
     } else {
         forward_routed(burst, at, count, waiting);
     }

@@ -105,6 +105,7 @@ int fp_memory_open(const struct fp_port_config *config, struct fp_region *region
     }
     struct fp_port *port = &memory->port;
     port->ops = &memory_ops;
+    port->turn_frames = FP_TURN_FRAMES;
     memory->region = region;
     memory->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int result = memory->event < 0 ? FP_E_SYSTEM : fp_port_alloc_rings(port, 1, 1);

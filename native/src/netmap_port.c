@@ -17,8 +17,6 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { EXTRA_BURSTS = 7 /* with the first, 512 frames for each pair of ioctls */ };
-
 struct netmap_port {
     struct fp_port port;
     struct fp_spec spec;
@@ -255,7 +253,7 @@ int fp_netmap_open(const struct fp_port_config *config, const struct fp_spec *sp
     netmap->fd = -1;
     netmap->promiscuous = -1;
     netmap->port.info.kind = FP_PORT_NETMAP;
-    netmap->port.extra_bursts = EXTRA_BURSTS;
+    netmap->port.turn_frames = FP_TURN_FRAMES;
     netmap->port.poll_syncs = !kloop;
     netmap->port.hands_over = spec->interface[0] == '\0'; /* pipes and VALE ports: each sync may switch processes */
     memcpy(netmap->port.info.spec, config->spec, sizeof netmap->port.info.spec);

@@ -92,9 +92,23 @@ static uint32_t swap_run(struct fp_burst *burst, struct fp_cursor *cursor, const
     return done;
 }
 
+static bool is_simple(const struct fp_table_entry *entry) {
+    return entry->flags == (FP_ENTRY_SIMPLE | FP_ENTRY_AS_IT_CAME);
+}
+
+/* No more than there is room for: a sync between bursts may make some for the others. */
+uint32_t fp_burst_plain_frames(struct fp_burst *burst, const struct fp_table_entry *entry) {
+    uint32_t room = 0;
+    if (is_simple(entry)) {
+        const struct fp_cursor *cursor = fp_burst_cursor(burst, entry->first.port);
+        room = cursor->run + cursor->rest;
+    }
+    return room > FP_BURST_FRAMES ? room : FP_BURST_FRAMES;
+}
+
 void fp_burst_plain(struct fp_burst *burst, uint32_t at, uint32_t count, const struct fp_table_entry *entry) {
     const struct fp_ring *ring = burst->ring;
-    bool simple = entry->flags == (FP_ENTRY_SIMPLE | FP_ENTRY_AS_IT_CAME);
+    bool simple = is_simple(entry);
     struct fp_window window = fp_window_open(burst);
     struct fp_frame frame;
     while (count > 0) {

@@ -49,9 +49,8 @@ struct fp_port {
     bool hands_over; /* a tx_sync gives frames to their reader at once, and wakes it; set at opening */
     /* poll(2) on its descriptor syncs both directions, as netmap's does; set at opening. */
     bool poll_syncs;
-    bool woken; /* poll(2) reported the port: set by the worker, cleared by rx_sync where the kind cares */
-    /* Bursts of a receive ring a turn takes beyond the first, where a sync costs more than what it is for. */
-    uint32_t extra_bursts;
+    bool woken;           /* poll(2) reported the port: set by the worker, cleared by rx_sync where the kind cares */
+    uint32_t turn_frames; /* most of one receive ring in one turn; set at opening */
     struct fp_ring *rx;
     struct fp_ring *tx;
 };

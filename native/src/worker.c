@@ -172,8 +172,8 @@ static uint32_t receive(struct fp_worker *worker, uint32_t index) {
     port->synced = false;
     for (uint32_t ring = 0; ring < port->port->info.rx_rings; ring++) {
         uint32_t burst = FP_BURST_FRAMES;
-        for (uint32_t i = 0; i <= port->port->extra_bursts && burst == FP_BURST_FRAMES; i++) {
-            burst = fp_worker_forward(worker, index, ring);
+        for (uint32_t left = port->port->turn_frames; left > 0 && burst >= FP_BURST_FRAMES; left -= burst) {
+            burst = fp_worker_forward(worker, index, ring, left);
             frames += burst;
             if (burst > 0) {
                 uint32_t waiting = fp_ring_space(&port->port->rx[ring]);

@@ -57,8 +57,9 @@ struct fp_worker {
     uint32_t fd_count;
 };
 
-/* Takes at most one burst from a receive ring. Returns the slots taken. */
-uint32_t fp_worker_forward(struct fp_worker *worker, uint32_t ingress, uint32_t ring);
+/* Takes one burst from a receive ring, of at most `most` slots: FP_BURST_FRAMES of them, or more, where as many wait.
+ * Returns how many. */
+uint32_t fp_worker_forward(struct fp_worker *worker, uint32_t ingress, uint32_t ring, uint32_t most);
 /* Makes what was counted visible to other processes. */
 void fp_worker_publish(struct fp_worker *worker);
 

@@ -241,6 +241,7 @@ int fp_xdp_open(const struct fp_port_config *config, const struct fp_spec *spec,
         return FP_E_NO_MEMORY;
     }
     xdp->port.ops = &xdp_ops;
+    xdp->port.turn_frames = FP_BURST_FRAMES;
     xdp->config = *config;
     xdp->spec = *spec;
     xdp->region = region;

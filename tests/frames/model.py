@@ -18,7 +18,7 @@ TAGS = (0x8100, 0x88A8, 0x9100)  # IEEE 802.1Q, table 9-1, and the one in no sta
 EXTENSIONS = (0, 43, 60)  # hop-by-hop, routing, destination options: RFC 8200, 4.3, 4.4, 4.6
 # RFC 8200, 4.1 has each at most once, destination options twice; a longer chain is nobody's media and not followed.
 LONGEST_CHAIN = 7
-BURST_FRAMES = 64
+TURN_FRAMES = 512
 ETHERNET, IP, UDP = range(3)  # how far a frame is understood
 UDP_FIELDS = ("udp_port", "udp_source", "payload_type", "ssrc")
 
@@ -230,10 +230,10 @@ class ModelWorker:
     route_counters: dict[int, Counter[str]] = field(default_factory=dict)
 
     def turn(self) -> int:
-        """A burst of every port, in the order of the ports."""
+        """A turn of every port, in the order of the ports."""
         frames = 0
         for index, port in enumerate(self.ports):
-            for _ in range(min(BURST_FRAMES, len(port.received))):
+            for _ in range(min(TURN_FRAMES, len(port.received))):
                 self.take(index, port.received.popleft())
                 frames += 1
         return frames

@@ -151,13 +151,13 @@ def test_longer_than_the_output_buffer_is_a_drop(tmpfs: Path) -> None:
         assert rig.collect() == [[], [], [jumbo]]
 
 
-def test_a_burst_is_bounded(tmpfs: Path) -> None:
-    with Rig(tmpfs / "state", [0, 0], 256, [2048]) as rig:
+def test_a_turn_is_bounded(tmpfs: Path) -> None:
+    with Rig(tmpfs / "state", [0, 0], 1024, [2048]) as rig:
         rig.publish([route_to(1)])
-        for _ in range(100):
+        for _ in range(names.TURN_FRAMES + 100):
             assert rig.inject(0, FRAME)
-        assert rig.turn() == names.BURST_FRAMES
-        assert rig.turn() == 100 - names.BURST_FRAMES
+        assert rig.turn() == names.TURN_FRAMES
+        assert rig.turn() == 100
         rig.check_account()
         rig.check_outputs()
 
