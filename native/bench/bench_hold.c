@@ -114,6 +114,9 @@ static void bench_open(struct hold_bench *bench) {
     bench->rig.worker->clock_ns = read_clock;
     for (uint32_t i = 0; i < bench->rig.port_count; i++) {
         lane_make_null(bench->rig.ports[i], 2 * i + 1);
+        /* The paths bring frames side by side: a whole turn of one, by this clock, is twice the 0.1 ms of the window
+         * that the skew leaves. */
+        bench->rig.ports[i]->turn_frames = FP_BURST_FRAMES;
     }
     checking = *bench->rig.ports[OUT]->ops;
     checking.tx_sync = checking_sync;
