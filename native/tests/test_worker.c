@@ -290,30 +290,30 @@ static void generation_changes_between_bursts(void) {
 }
 
 static void turns_are_bounded_and_in_order(void) {
-    enum { FRAMES = FP_TURN_FRAMES + 200 };
+    const uint16_t frames = FP_TURN_FRAMES + 200;
     struct rig rig;
     struct frame_shape shape = media;
     rig_open(&rig, 2, 1024, 0, FP_WAIT_BUSY);
-    for (uint16_t i = 0; i < FRAMES; i++) {
+    for (uint16_t i = 0; i < frames; i++) {
         shape.udp_port = i;
         rig_route(&rig, &shape, 0, 1 << 1, i);
     }
     rig_publish(&rig);
-    for (uint16_t i = 0; i < FRAMES; i++) {
+    for (uint16_t i = 0; i < frames; i++) {
         shape.udp_port = i;
         inject(&rig, 0, &shape);
     }
     CHECK_EQ(fp_worker_turn(rig.worker), FP_TURN_FRAMES);
-    CHECK_EQ(fp_worker_turn(rig.worker), FRAMES - FP_TURN_FRAMES);
+    CHECK_EQ(fp_worker_turn(rig.worker), frames - FP_TURN_FRAMES);
     CHECK_EQ(fp_worker_turn(rig.worker), 0);
-    for (uint16_t i = 0; i < FRAMES; i++) {
+    for (uint16_t i = 0; i < frames; i++) {
         struct fp_route_counters route;
         shape.udp_port = i;
         expect(&rig, 1, &shape);
         CHECK_EQ(fp_state_read_route(rig.state, i, &route), 0);
         CHECK_EQ(route.frames, 1);
     }
-    CHECK_EQ(rig_counters(&rig, 0).bursts, (FRAMES + FP_BURST_FRAMES - 1) / FP_BURST_FRAMES);
+    CHECK_EQ(rig_counters(&rig, 0).bursts, (frames + FP_BURST_FRAMES - 1) / FP_BURST_FRAMES);
     rig_check_balance(&rig);
     rig_close(&rig);
 }
