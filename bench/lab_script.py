@@ -55,10 +55,9 @@ class Place:
     more: str  # for the sender
     link_s: int = 0  # until an e1000 has its link after the reset of opening
     measured_us: int = 2_000_000
-    vale: tuple[
-        str, ...
-    ] = ()  # sender and receiver where a VALE forwards; none: nothing here it would forward
-    attached: tuple[str, ...] = ()  # to it meanwhile
+    # Sender and receiver where a VALE forwards; none: nothing here it would forward.
+    vale: tuple[str, ...] = ()
+    attached: tuple[str, ...] = ()  # to that VALE meanwhile
 
 
 _NICS = ("netmap:eth0", "netmap:eth1", "netmap:eth2", "netmap:eth3")
@@ -83,7 +82,7 @@ def build_forwarders(place: Place) -> dict[str, str]:
         forwarders["bridge, busy"] = f"bridge_busy {bridge}"
     for wait in place.waits:
         forwarders[f"cross-connect, {wait}"] = f"bench_wire -w {wait} -n 0 {ports}"
-        if place is not UNWRITTEN:  # its frames are nobody's media
+        if WRITTEN in place.more:  # others are nobody's media
             forwarders[f"routes, rewrite, {wait}"] = f"bench_wire -w {wait} -n {ROUTES} -r {ports}"
     return forwarders | {CONTROL: f"bridge {bridge}"}
 
