@@ -66,7 +66,7 @@ def compute_fastest(figure: Figure) -> float:
 def render_table(figures: list[Figure], reference: str) -> str:
     """Markdown: what the fastest tenth reaches, and the median, beside the reference's."""
     lines = [
-        "| where | bytes | forwarder | fastest tenth | of bridge | median | of bridge | CPU | user |",
+        f"| where | bytes | forwarder | fastest tenth | of {reference} | median | of {reference} | CPU | user |",
         "| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     references = {(one.where, one.frame_bytes): one for one in figures if one.who == reference}

@@ -69,10 +69,9 @@ struct fp_frame {
 
 static inline uint32_t fp_frame_length(const struct fp_frame *frame) { return fp_word_length(frame->word); }
 
-/* plain.c: how many frames go to one route at once: no stage has to hold them, so as many as its output takes. */
-uint32_t fp_burst_plain_frames(struct fp_burst *burst, const struct fp_table_entry *entry);
-/* `count` frames from slot `at` on to one route, whatever is in them. */
-void fp_burst_plain(struct fp_burst *burst, uint32_t at, uint32_t count, const struct fp_table_entry *entry);
+/* plain.c: frames from slot `at` on to one route, whatever is in them, at most `most`: no stage has to hold them, so as
+ * many as its output takes, or a usual burst. Returns how many. */
+uint32_t fp_burst_plain(struct fp_burst *burst, uint32_t at, uint32_t most, const struct fp_table_entry *entry);
 
 /* burst.c */
 void fp_burst_open(struct fp_burst *burst, struct fp_worker *worker, uint32_t ingress, uint32_t ring_index);

@@ -71,21 +71,19 @@ static void forward_routed(struct fp_burst *burst, uint32_t at, uint32_t count, 
     uint32_t left = count;
     uint32_t frames = 0;
     for (unsigned now = 0; left > 0 || frames > 0; now ^= 1) {
-        uint32_t slots = left < FP_BATCH_FRAMES ? left : FP_BATCH_FRAMES;
+        uint32_t slots = fp_least(left, FP_BATCH_FRAMES);
         uint32_t next = 0;
         if (slots > 0) {
             next = fp_stage_take(burst, batches[now ^ 1], at, slots);
             at = fp_ring_skip(ring, at, slots);
             left -= slots;
         } else {
-            fetch_frames(ring, at, waiting - count < FP_BATCH_FRAMES ? waiting - count : FP_BATCH_FRAMES);
+            fetch_frames(ring, at, fp_least(waiting - count, FP_BATCH_FRAMES));
         }
         forward_batch(burst, way, batches[now], frames);
         frames = next;
     }
 }
-
-static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
 uint32_t fp_worker_forward(struct fp_worker *worker, uint32_t ingress, uint32_t ring_index, uint32_t most) {
     struct fp_ring *ring = &worker->ports[ingress].port->rx[ring_index];
@@ -94,22 +92,19 @@ uint32_t fp_worker_forward(struct fp_worker *worker, uint32_t ingress, uint32_t 
     if (waiting == 0) {
         return 0;
     }
-    uint16_t plain = worker->table->plain[ingress % FP_MAX_PORTS];
-    const struct fp_table_entry *entry = &worker->table->entries[(plain - 1U) & (FP_MAX_ROUTES - 1)]; /* where plain */
-    fp_burst_open(burst, worker, ingress, ring_index);
-    bool own = fp_host_is_own(burst->ingress);
-    uint32_t usual = !own && plain != 0 ? fp_burst_plain_frames(burst, entry) : FP_BURST_FRAMES;
-    uint32_t count = least(waiting, least(most, usual));
     uint32_t at = ring->shared->head % ring->slots;
-    uint32_t end = fp_ring_skip(ring, at, count);
-    if (own) {
+    uint32_t count = fp_least(waiting, fp_least(most, FP_BURST_FRAMES));
+    uint16_t plain = worker->table->plain[ingress % FP_MAX_PORTS];
+    fp_burst_open(burst, worker, ingress, ring_index);
+    if (fp_host_is_own(burst->ingress)) {
         fp_host_transmit(burst, at, count);
     } else if (plain != 0) {
-        fp_burst_plain(burst, at, count, entry);
+        const struct fp_table_entry *entry = &worker->table->entries[(plain - 1U) & (FP_MAX_ROUTES - 1)];
+        count = fp_burst_plain(burst, at, fp_least(waiting, most), entry);
     } else {
         forward_routed(burst, at, count, waiting);
     }
-    fp_ring_advance(ring, end);
+    fp_ring_advance(ring, fp_ring_skip(ring, at, count));
     fp_burst_close(burst);
     return count;
 }

@@ -60,8 +60,6 @@ static __attribute__((noinline)) uint32_t swap_with_offsets(struct run *run) { r
 /* netmap's own rings have no offsets where nobody asked for them: half of the loads and stores are spared. */
 static __attribute__((noinline)) uint32_t swap_without_offsets(struct run *run) { return swap_slots(run, false); }
 
-static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
-
 /* Frames from slot `at` on, as far as both rings go without wrapping and all is usual. Returns how many. */
 static uint32_t swap_run(struct fp_burst *burst, struct fp_cursor *cursor, const struct fp_window *window, uint32_t at,
                          uint32_t count, uint32_t counter) {
@@ -71,11 +69,11 @@ static uint32_t swap_run(struct fp_burst *burst, struct fp_cursor *cursor, const
     struct run run = {
         .from = &rx->shared->slot[at],
         .to = cursor->slot,
-        .count = least(count, least(rx->slots - at, cursor->run)),
+        .count = fp_least(count, fp_least(rx->slots - at, cursor->run)),
         .length_mask = window->length_mask,
-        .limit_bytes = least(cursor->limit_bytes, rx->buffer_bytes),
+        .limit_bytes = fp_least(cursor->limit_bytes, rx->buffer_bytes),
         .first_buffer = first,
-        .buffer_span = least(rx->buffer_count, tx->buffer_count) - first,
+        .buffer_span = fp_least(rx->buffer_count, tx->buffer_count) - first,
         .buffer_bytes = rx->buffer_bytes,
         .offset_mask = rx->offset_mask,
     };
@@ -92,23 +90,18 @@ static uint32_t swap_run(struct fp_burst *burst, struct fp_cursor *cursor, const
     return done;
 }
 
-static bool is_simple(const struct fp_table_entry *entry) {
-    return entry->flags == (FP_ENTRY_SIMPLE | FP_ENTRY_AS_IT_CAME);
-}
-
-/* No more than there is room for: a sync between bursts may make some for the others. */
-uint32_t fp_burst_plain_frames(struct fp_burst *burst, const struct fp_table_entry *entry) {
-    uint32_t room = 0;
-    if (is_simple(entry)) {
-        const struct fp_cursor *cursor = fp_burst_cursor(burst, entry->first.port);
-        room = cursor->run + cursor->rest;
-    }
+/* No more than the output has room for: a sync between bursts may make some for the others. */
+static uint32_t find_room(struct fp_burst *burst, const struct fp_table_entry *entry) {
+    const struct fp_cursor *cursor = fp_burst_cursor(burst, entry->first.port);
+    uint32_t room = cursor->run + cursor->rest;
     return room > FP_BURST_FRAMES ? room : FP_BURST_FRAMES;
 }
 
-void fp_burst_plain(struct fp_burst *burst, uint32_t at, uint32_t count, const struct fp_table_entry *entry) {
+uint32_t fp_burst_plain(struct fp_burst *burst, uint32_t at, uint32_t most, const struct fp_table_entry *entry) {
     const struct fp_ring *ring = burst->ring;
-    bool simple = is_simple(entry);
+    bool simple = entry->flags == (FP_ENTRY_SIMPLE | FP_ENTRY_AS_IT_CAME);
+    const uint32_t taken = fp_least(most, simple ? find_room(burst, entry) : FP_BURST_FRAMES);
+    uint32_t count = taken;
     struct fp_window window = fp_window_open(burst);
     struct fp_frame frame;
     while (count > 0) {
@@ -133,4 +126,5 @@ void fp_burst_plain(struct fp_burst *burst, uint32_t at, uint32_t count, const s
         at = fp_ring_next(ring, at);
         count--;
     }
+    return taken;
 }

@@ -22,6 +22,8 @@ struct fp_ring {
     bool inside_multi_slot; /* receive: slots before this one hold the beginning of its frame */
 };
 
+static inline uint32_t fp_least(uint32_t a, uint32_t b) { return a < b ? a : b; }
+
 static inline uint32_t fp_ring_next(const struct fp_ring *ring, uint32_t slot) {
     return slot + 1 == ring->slots ? 0 : slot + 1;
 }

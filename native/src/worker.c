@@ -176,8 +176,7 @@ static uint32_t receive(struct fp_worker *worker, uint32_t index) {
             burst = fp_worker_forward(worker, index, ring, left);
             frames += burst;
             if (burst > 0) {
-                uint32_t waiting = fp_ring_space(&port->port->rx[ring]);
-                make_room(worker, waiting < FP_BURST_FRAMES ? waiting : FP_BURST_FRAMES);
+                make_room(worker, fp_least(fp_ring_space(&port->port->rx[ring]), FP_BURST_FRAMES));
             }
         }
     }
